@@ -1,0 +1,1 @@
+"""The process: settings, services, tasks and the front ends."""

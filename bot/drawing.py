@@ -1,0 +1,72 @@
+"""Pictures are drawn in a warm worker process, so that the event loop never waits for matplotlib."""
+
+import asyncio
+import logging
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 20.0  # seconds for one picture, the first one included
+
+
+def render(name: str, data: Any) -> bytes:
+    """Draw chart `name`; runs in the worker, where matplotlib is imported on first use."""
+    from charts import CHARTS  # noqa: PLC0415 - keeps matplotlib out of the bot's own process
+
+    return CHARTS[name](data)
+
+
+def _warm() -> None:
+    from charts import warm  # noqa: PLC0415
+
+    warm()
+
+
+class Drawing:
+    """A pool of drawing processes that is replaced when one dies."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Start a worker now, so that the first picture does not wait for imports."""
+        self._ensure().submit(_warm)
+
+    async def draw(self, name: str, data: Any) -> bytes | None:
+        """The PNG, or None when it could not be drawn: a failed picture never loses the text."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.wait_for(
+                loop.run_in_executor(self._ensure(), render, name, data), TIMEOUT
+            )
+        except BrokenProcessPool:
+            logger.error("picture failed chart=%s reason=worker died", name)
+        except TimeoutError:
+            logger.error("picture failed chart=%s reason=timed out after %s s", name, TIMEOUT)
+        except (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError):
+            logger.exception("picture failed chart=%s", name)
+            return None
+        self.close()
+        return None
+
+    def close(self) -> None:
+        """End the workers."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ensure(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context)
+        return self._pool
+
+
+Draw = Callable[[str, Any], Any]

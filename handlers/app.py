@@ -1,0 +1,28 @@
+"""Everything a handler may use, built once in `bot/app.py` and passed down."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from handlers.types import PeopleStore
+from market.clock import Clock
+
+if TYPE_CHECKING:
+    from alerts.service import AlertService
+    from exchanges.hub import Market
+
+
+@dataclass(slots=True, kw_only=True)
+class App:
+    """The services of one process."""
+
+    market: "Market"
+    alerts: "AlertService"
+    people: PeopleStore
+    clock: Clock  # the market's time
+    wall: Clock  # this machine's time
+    draw: Callable[[str, Any], Awaitable[bytes | None]]  # chart name, its data -> PNG, None when it failed
+    mark: str = ""  # "", "SIMULATED" or "REPLAY 2026-06-14"
+    version: str = ""
+    started: int = 0  # wall ms
+    status_lines: Callable[[], Mapping[str, str]] = field(default=lambda: {})  # further lines of /status

@@ -1,0 +1,1 @@
+"""The nouns of the product: types, symbols, errors, formats and clocks. Pure; every room may import it."""
