@@ -123,7 +123,9 @@ class Sample:
     high: float | None = None
     bar_ts: int = 0
     reading: Reading[float] | None = None
-    extra: Mapping[str, Reading[float]] = field(default_factory=dict)  # shown in the message: z, price change, flow
+    extra: Mapping[str, Reading[float]] = field(
+        default_factory=dict
+    )  # shown in the message: z, price change, flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,17 +173,25 @@ class Firing:
 class AlertStore(Protocol):
     """Rules, their state, their firings and the outbox; every method is one durable transaction."""
 
-    async def add(self, rule: AlertRule, state: AlertState, *, update_id: int | None = None) -> AlertRule:
+    async def add(
+        self, rule: AlertRule, state: AlertState, *, update_id: int | None = None
+    ) -> AlertRule:
         """Store a new rule (its `id` is ignored and given here). The same `update_id` again returns the first one."""
         ...
 
     async def rule(self, rule_id: int) -> AlertRule | None: ...
-    async def rules(self, *, chat_id: int | None = None, statuses: Sequence[RuleStatus] = ()) -> list[AlertRule]: ...
+    async def rules(
+        self, *, chat_id: int | None = None, statuses: Sequence[RuleStatus] = ()
+    ) -> list[AlertRule]: ...
     async def states(self, rule_ids: Sequence[int] | None = None) -> dict[int, AlertState]: ...
-    async def set_status(self, rule_ids: Sequence[int], status: RuleStatus, reason: str = "", now: int = 0) -> int: ...
+    async def set_status(
+        self, rule_ids: Sequence[int], status: RuleStatus, reason: str = "", now: int = 0
+    ) -> int: ...
     async def save_states(self, states: Sequence[AlertState]) -> None: ...
 
-    async def fire(self, firings: Sequence[Firing], states: Sequence[AlertState], rows: Sequence[OutboxRow]) -> int:
+    async def fire(
+        self, firings: Sequence[Firing], states: Sequence[AlertState], rows: Sequence[OutboxRow]
+    ) -> int:
         """Firings, new states and outbox rows in ONE commit; rows that exist already are skipped. Returns rows added."""
         ...
 

@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     ask = commands.add_parser("ask", help="answer one command as a local admin")
     ask.add_argument("text", help='for example "/cvd BTC 4h"')
     ask.add_argument("--out", type=Path, default=Path(), help="folder for pictures")
-    ask.add_argument("--json", action="store_true", help="print every figure unrounded, with its evidence")
+    ask.add_argument(
+        "--json", action="store_true", help="print every figure unrounded, with its evidence"
+    )
     ask.add_argument("--at", help="the moment to ask about: ms, ISO time, start or end")
     commands.add_parser("check", help="test settings, database, venues and Telegram")
     market = commands.add_parser("market", help="run the local exchange server alone")

@@ -62,7 +62,9 @@ class Settings(BaseModel):
             return value
         words = [word.strip() for word in value.split(",") if word.strip()]
         if bad := [word for word in words if not word.isdecimal()]:
-            raise ValueError(f"{bad[0]!r} is not a Telegram user id; write numbers, like 12345,67890")
+            raise ValueError(
+                f"{bad[0]!r} is not a Telegram user id; write numbers, like 12345,67890"
+            )
         return tuple(int(word) for word in words)
 
     @field_validator("exchanges", mode="before")
@@ -93,7 +95,13 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        schemes = ("sqlite:///", "sqlite+aiosqlite:///", "postgres://", "postgresql://", "postgresql+asyncpg://")
+        schemes = (
+            "sqlite:///",
+            "sqlite+aiosqlite:///",
+            "postgres://",
+            "postgresql://",
+            "postgresql+asyncpg://",
+        )
         if not value.startswith(schemes):
             raise ValueError(
                 "write a database URL like sqlite:///data/tidemark.db or postgresql://user:password@host/name"
@@ -108,7 +116,9 @@ class Settings(BaseModel):
             if not (self.recording_dir / "recording.json").is_file():
                 raise ValueError(f"RECORDING_DIR {self.recording_dir} has no recording.json")
         if self.telegram_webhook_url and not self.telegram_webhook_secret:
-            raise ValueError("TELEGRAM_WEBHOOK_URL needs TELEGRAM_WEBHOOK_SECRET, 1-256 of A-Z a-z 0-9 _ -")
+            raise ValueError(
+                "TELEGRAM_WEBHOOK_URL needs TELEGRAM_WEBHOOK_SECRET, 1-256 of A-Z a-z 0-9 _ -"
+            )
         if self.telegram_webhook_url and not self.telegram_webhook_url.startswith("https://"):
             raise ValueError("TELEGRAM_WEBHOOK_URL must start with https://")
         if self.telegram_webhook_url and not self.telegram_bot_token:
@@ -152,7 +162,9 @@ def load(
 ) -> Settings:
     """Settings of this process: `overrides` beat the environment, which beats `.env`."""
     environment = dict(os.environ) if environment is None else environment
-    filed = {k.upper(): v or "" for k, v in dotenv_values(dotenv).items()} if dotenv.is_file() else {}
+    filed = (
+        {k.upper(): v or "" for k, v in dotenv_values(dotenv).items()} if dotenv.is_file() else {}
+    )
     _refuse_unknown(filed, dotenv)
     _refuse_near_misses(environment)
     values: dict[str, object] = {}

@@ -40,7 +40,9 @@ def _recorded_moment(settings: Settings, default: str) -> int:
         about = json.loads((folder / "recording.json").read_text())
         span = {"start": int(about["start_ts"]), "end": int(about["end_ts"])}
     except (OSError, ValueError, KeyError, TypeError):
-        raise SettingsError(f"RECORDING_DIR: {folder}/recording.json cannot be read as a recording.") from None
+        raise SettingsError(
+            f"RECORDING_DIR: {folder}/recording.json cannot be read as a recording."
+        ) from None
     text = settings.recording_at or default
     return span[text] if text in span else moment(text)
 

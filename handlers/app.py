@@ -21,8 +21,12 @@ class App:
     people: PeopleStore
     clock: Clock  # the market's time
     wall: Clock  # this machine's time
-    draw: Callable[[str, Any], Awaitable[bytes | None]]  # chart name, its data -> PNG, None when it failed
+    draw: Callable[
+        [str, Any], Awaitable[bytes | None]
+    ]  # chart name, its data -> PNG, None when it failed
     mark: str = ""  # "", "SIMULATED" or "REPLAY 2026-06-14"
     version: str = ""
     started: int = 0  # wall ms
-    status_lines: Callable[[], Mapping[str, str]] = field(default=lambda: {})  # further lines of /status
+    status_lines: Callable[[], Mapping[str, str]] = field(
+        default=dict
+    )  # further lines of /status

@@ -66,7 +66,9 @@ class Reply:
     figures: Mapping[str, Reading[Any]] = field(default_factory=dict)
     toast: str = ""  # the answer to a button press where no message is wanted
     error: bool = False  # the user has to change something
-    data: Mapping[str, Any] = field(default_factory=dict)  # further plain facts for --json (rows of a list)
+    data: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # further plain facts for --json (rows of a list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +149,19 @@ def command(
     return register
 
 
-def action(name: str, *, role: Role = Role.VIEWER, changes: bool = False) -> Callable[[Handler], Handler]:
+def action(
+    name: str, *, role: Role = Role.VIEWER, changes: bool = False
+) -> Callable[[Handler], Handler]:
     """Register what a button does: `name` is "family:verb"; `args.words` holds the button's value."""
 
     def register(run: Handler) -> Handler:
         ACTIONS[name] = Command(
-            name=name, run=run, usage="", summary=(run.__doc__ or "").strip(), role=role, changes=changes
+            name=name,
+            run=run,
+            usage="",
+            summary=(run.__doc__ or "").strip(),
+            role=role,
+            changes=changes,
         )
         return run
 

@@ -64,7 +64,9 @@ class Reading(Generic[T]):
     note: str = ""  # what else a reader has to know: "no gaps", "USDC counted as USD"
 
     @classmethod
-    def missing(cls, reason: str, status: Status = Status.UNAVAILABLE, **evidence: object) -> "Reading[T]":
+    def missing(
+        cls, reason: str, status: Status = Status.UNAVAILABLE, **evidence: object
+    ) -> "Reading[T]":
         """A reading without a value, and why."""
         return replace(cls(value=None, status=status, reason=reason), **evidence)  # type: ignore[arg-type]
 

@@ -1,0 +1,1 @@
+"""Orders and the gates before them."""

@@ -1,0 +1,1 @@
+"""Alerts: kinds compile words to conditions, the engine watches them, the outbox delivers."""

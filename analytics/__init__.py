@@ -1,0 +1,1 @@
+"""Figures from market types. Pure: no network, disk, clock or asyncio."""

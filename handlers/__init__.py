@@ -1,0 +1,1 @@
+"""The commands, one file per family; importing this package registers them all."""

@@ -1,0 +1,1 @@
+"""What has to survive: one repository per noun, on SQLite or PostgreSQL."""
