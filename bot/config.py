@@ -43,7 +43,7 @@ class Settings(BaseModel):
     port: int = Field(default=8443, ge=0, le=65535)
     admin_ids: tuple[int, ...] = ()
     access: Literal["request", "open", "closed"] = "request"
-    database_url: str = "sqlite:///data/tidemark.db"
+    database_url: str = ""
     market: Literal["live", "sim", "recording"] | None = None
     recording_dir: Path | None = None
     recording_at: str = ""
@@ -102,7 +102,7 @@ class Settings(BaseModel):
             "postgresql://",
             "postgresql+asyncpg://",
         )
-        if not value.startswith(schemes):
+        if value and not value.startswith(schemes):
             raise ValueError(
                 "write a database URL like sqlite:///data/tidemark.db or postgresql://user:password@host/name"
             )
@@ -134,6 +134,12 @@ class Settings(BaseModel):
     def playground(self) -> bool:
         """Whether the chat is the local page."""
         return not self.telegram_bot_token
+
+    @property
+    def database(self) -> str:
+        """Where things are kept. By default real, simulated and replayed markets never share a file."""
+        name = "tidemark" if self.mode == "live" else f"tidemark-{self.mode}"
+        return self.database_url or f"sqlite:///data/{name}.db"
 
     def start_of_sim(self, wall: Clock) -> int:
         """The moment at which a simulated market starts, floored to the minute."""

@@ -9,6 +9,7 @@ from market.clock import Clock
 
 if TYPE_CHECKING:
     from alerts.service import AlertService
+
     from exchanges.hub import Market
 
 
@@ -27,6 +28,4 @@ class App:
     mark: str = ""  # "", "SIMULATED" or "REPLAY 2026-06-14"
     version: str = ""
     started: int = 0  # wall ms
-    status_lines: Callable[[], Mapping[str, str]] = field(
-        default=dict
-    )  # further lines of /status
+    status_lines: Callable[[], Mapping[str, str]] = field(default=dict)  # further lines of /status

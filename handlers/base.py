@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from handlers.app import App
 
 DATA_LIMIT = 64  # bytes of Telegram callback data
+LOCAL_ADMIN = Person(
+    user_id=0, role=Role.ADMIN, status="approved"
+)  # whoever runs `python -m bot ask`
+LOCAL_CHAT = Chat(chat_id=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,8 @@ class Args:
 
     words: tuple[str, ...]
     rest: str = ""
-    person: Person = Person(user_id=0, role=Role.ADMIN, status="approved")
-    chat: Chat = Chat(chat_id=0)
+    person: Person = LOCAL_ADMIN
+    chat: Chat = LOCAL_CHAT
     update_id: int | None = None  # the key that makes a change happen once
     thread_id: int | None = None
     command: str = ""

@@ -18,12 +18,13 @@ def test_nothing_set_is_the_playground_over_a_simulated_market(tmp_path: Path) -
     s = settings(tmp_path)
     assert (s.mode, s.playground, s.playground_port, s.access) == ("sim", True, 8080, "request")
     assert s.exchanges == ("binance", "bybit", "okx", "hyperliquid", "coinbase")
-    assert s.database_url == "sqlite:///data/tidemark.db"
+    assert s.database == "sqlite:///data/tidemark-sim.db"
 
 
 def test_a_token_means_live(tmp_path: Path) -> None:
     s = settings(tmp_path, TELEGRAM_BOT_TOKEN="1:x", ADMIN_IDS="5, 7")
     assert (s.mode, s.playground, s.admin_ids) == ("live", False, (5, 7))
+    assert s.database == "sqlite:///data/tidemark.db"
 
 
 def test_the_environment_beats_the_file(tmp_path: Path) -> None:

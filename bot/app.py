@@ -1,0 +1,164 @@
+"""Builds everything once: clocks, local servers, database, venues, streams, alerts, and the `App` of the handlers."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import handlers  # noqa: F401 - importing the package registers the commands
+from alerts.metrics import Metrics
+from alerts.service import AlertService
+from bot.children import child
+from bot.config import Settings, SettingsError
+from bot.drawing import Drawing
+from bot.local_market import ClockStart, clock_start
+from exchanges.endpoints import LIVE, Endpoints, load_endpoints
+from exchanges.hub import Market
+from exchanges.streams.supervisor import Streams
+from handlers.app import App
+from market.clock import Clock, MarketClock, WallClock
+from storage.alerts import Alerts
+from storage.db import Database
+from storage.people import People
+from storage.samples import Samples
+
+logger = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """The services of one process, for whoever runs them."""
+
+    settings: Settings
+    app: App
+    database: Database
+    market: Market
+    streams: Streams
+    alerts: AlertService
+    store: Alerts
+    people: People
+    drawing: Drawing
+    wall: WallClock
+    clock: Clock
+    market_url: str = ""  # of the local exchange server
+
+
+@contextlib.asynccontextmanager
+async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterator[Desk]:
+    """All services, started; they are closed in the opposite order. `asking`: the market clock stands still."""
+    wall = WallClock(time.time)
+    async with contextlib.AsyncExitStack() as stack:
+        drawing = Drawing()
+        stack.callback(drawing.close)
+        if not asking:
+            drawing.start()
+        clock, endpoints, url = await _market_of(settings, wall, stack, asking=asking)
+        database = _database(settings)
+        if not asking and not await database.lock():
+            raise SettingsError(
+                "Another Tidemark runs on this database; stop it, or set DATABASE_URL."
+            )
+        stack.push_async_callback(database.close)
+        await database.start()
+        mark = _mark(settings, clock)
+        market = Market(
+            endpoints=endpoints,
+            exchanges=_exchanges(settings),
+            clock=clock,
+            wall=wall,
+            cache_dir=Path("data") / "markets",
+            samples=Samples(database, mark),
+        )
+        stack.push_async_callback(market.close)
+        await market.start()
+        streams = Streams(market.endpoints, clock, wall, warm_url=_warm_url(settings, url))
+        market.streams = streams
+        stack.push_async_callback(streams.close)
+        store, people = Alerts(database), People(database)
+        alerts = AlertService(store, market, Metrics(market), clock, wall)
+        app = App(
+            market=market, alerts=alerts, people=people, clock=clock, wall=wall,
+            draw=drawing.draw, mark=mark, version=VERSION, started=wall.now(),
+        )  # fmt: skip
+        yield Desk(
+            settings=settings, app=app, database=database, market=market, streams=streams,
+            alerts=alerts, store=store, people=people, drawing=drawing, wall=wall, clock=clock,
+            market_url=url,
+        )  # fmt: skip
+
+
+async def _market_of(
+    settings: Settings, wall: WallClock, stack: contextlib.AsyncExitStack, *, asking: bool
+) -> tuple[Clock, Endpoints, str]:
+    """The market's clock, where its venues are, and the address of the local server that plays them."""
+    if settings.mode == "live":
+        return wall, LIVE, ""
+    begin = clock_start(settings, wall, asking=asking)
+    told = await stack.enter_async_context(child(_market_arguments(begin)))
+    return begin.clock(wall), await load_endpoints(told["url"]), told["url"]
+
+
+def _market_arguments(begin: ClockStart) -> list[str]:
+    return [
+        "market",
+        "--start",
+        str(begin.start),
+        "--anchor",
+        str(begin.anchor),
+        "--speed",
+        str(begin.speed),
+    ]
+
+
+def _database(settings: Settings) -> Database:
+    try:
+        return Database.open(settings.database)
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from None
+
+
+def _exchanges(settings: Settings) -> tuple[str, ...]:
+    """The venues asked for; of a recording those that are in it."""
+    if settings.mode != "recording":
+        return settings.exchanges
+    about = json.loads(((settings.recording_dir or Path()) / "recording.json").read_text())
+    recorded = {entry["exchange"] for entry in about["instruments"]}
+    return tuple(name for name in settings.exchanges if name in recorded)
+
+
+def _warm_url(settings: Settings, url: str) -> str:
+    return url if settings.mode == "recording" else ""
+
+
+def _mark(settings: Settings, clock: Clock) -> str:
+    """What every reply carries when the market is not the live one."""
+    if settings.mode == "sim":
+        return "SIMULATED"
+    if settings.mode == "recording":
+        return f"REPLAY {datetime.fromtimestamp(clock.now() / 1000, UTC):%Y-%m-%d}"
+    return ""
+
+
+async def follow_clock(desk: Desk) -> None:
+    """Keep the market clock in step with the local server, whose speed a person may change."""
+    import httpx  # noqa: PLC0415 - only local markets need it
+
+    clock = desk.clock
+    if not desk.market_url or not isinstance(clock, MarketClock):
+        return
+    async with httpx.AsyncClient(timeout=5) as client:
+        while True:
+            await asyncio.sleep(1)
+            try:
+                told = (await client.get(f"{desk.market_url}/clock.json")).json()
+            except (httpx.HTTPError, ValueError) as error:
+                logger.warning("market clock not read reason=%s", type(error).__name__)
+                continue
+            clock.set(start=told["start"], anchor=told["anchor"], speed=told["speed"])
