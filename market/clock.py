@@ -40,6 +40,10 @@ class MarketClock:
         """Milliseconds UTC of the market."""
         return self._start + int((self._wall.now() - self._anchor) * self.speed)
 
+    def run(self, speed: float) -> None:
+        """Go on at another speed from now on."""
+        self.set(start=self.now(), anchor=self._wall.now(), speed=speed)
+
     def set(self, *, start: int, anchor: int, speed: float) -> None:
         """Follow a market whose speed was changed: it showed `start` when the wall showed `anchor`."""
         self._start, self._anchor, self.speed = start, anchor, speed
