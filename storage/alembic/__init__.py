@@ -1,0 +1,1 @@
+"""Migrations: `main/` and `market/` hold the revisions of the two halves, `env.py` runs them."""

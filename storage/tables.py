@@ -1,0 +1,255 @@
+"""The tables. `MAIN` must not lose a commit; `MARKET` holds samples that can be gathered again.
+
+Every id is 64-bit: Telegram's are. Times are ms UTC of the wall, where nothing else is said.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+}
+MAIN = MetaData(naming_convention=NAMES)
+MARKET = MetaData(naming_convention=NAMES)
+
+RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in an INTEGER key
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside, without NUL and lone surrogates: a database would refuse them."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Clean one value on its way in."""
+        return (
+            None if value is None else value.replace("\0", "").encode("utf-8", "replace").decode()
+        )
+
+
+def _id(name: str) -> Column[int]:
+    """A key that is given to us, never counted up by the database."""
+    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+
+
+def _ms(name: str, **options: Any) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, **options)
+
+
+def _words(name: str, **options: Any) -> Column[str]:
+    return Column(name, Words, nullable=False, **options)
+
+
+people = Table(
+    "people",
+    MAIN,
+    _id("user_id"),
+    _words("name"),
+    Column("role", Integer, nullable=False),
+    _words("status"),
+    _ms("created_ts"),
+    _ms("updated_ts"),
+)
+
+chats = Table(
+    "chats",
+    MAIN,
+    _id("chat_id"),
+    _words("kind"),
+    _words("title"),
+    Column("alive", Boolean, nullable=False),
+    _ms("created_ts"),
+    _ms("updated_ts"),
+)
+
+preferences = Table(  # a row exists only where somebody chose something
+    "preferences",
+    MAIN,
+    _id("chat_id"),
+    _words("zone"),
+    _words("unit"),
+    _words("exchange"),
+    _ms("updated_ts"),
+)
+
+audit = Table(  # append-only: triggers refuse every change, and each hash covers the one before
+    "audit",
+    MAIN,
+    Column("id", RowId, primary_key=True),
+    _ms("ts"),
+    Column("actor", BigInteger, nullable=False),
+    _words("action"),
+    _words("detail"),
+    _words("hash"),
+    sqlite_autoincrement=True,
+)
+
+UNHANDLED = text("done_ts IS NULL")
+inbox = Table(
+    "inbox",
+    MAIN,
+    _id("update_id"),
+    Column("payload", Words),  # NULL once handled: the id stays, against redelivery
+    _ms("received_ts"),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_ts", BigInteger),
+    Column("done_ts", BigInteger),
+)
+Index(
+    "ix_inbox_open",
+    inbox.c.received_ts,
+    inbox.c.update_id,
+    sqlite_where=UNHANDLED,
+    postgresql_where=UNHANDLED,
+)
+
+buttons = Table(
+    "buttons",
+    MAIN,
+    Column("token", Words, primary_key=True),
+    _id("chat_id"),
+    _words("payload"),
+    _ms("expires"),
+)
+Index("ix_buttons_expires", buttons.c.expires)
+
+alerts = Table(
+    "alerts",
+    MAIN,
+    Column("id", RowId, primary_key=True),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("owner_id", BigInteger, nullable=False),
+    _words("kind"),
+    _words("text"),
+    _words("condition"),
+    _words("coin"),
+    _words("repeat"),
+    Column("cooldown", BigInteger, nullable=False),
+    _ms("created_ts"),
+    Column("thread_id", BigInteger),
+    _words("status"),
+    _words("paused_reason"),
+    _ms("status_ts"),  # 0 where nobody said
+    Column("update_id", BigInteger),  # the update that made it; forgotten together with the inbox's
+    UniqueConstraint("update_id"),
+    sqlite_autoincrement=True,  # an id is never given twice
+)
+Index("ix_alerts_chat_id", alerts.c.chat_id)
+Index("ix_alerts_status", alerts.c.status)
+
+alert_states = Table(
+    "alert_states",
+    MAIN,
+    Column(
+        "rule_id",
+        BigInteger,
+        ForeignKey("alerts.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("armed", Boolean, nullable=False),
+    Column("side", Integer, nullable=False),
+    Column("last_value", Float),
+    _ms("last_ts"),
+    _ms("fired_ts"),
+    Column("fired_count", BigInteger, nullable=False),
+    Column("transition", BigInteger, nullable=False),
+    Column("anchor", Float),
+    _ms("bar_ts"),
+)
+
+firings = Table(
+    "firings",
+    MAIN,
+    Column(
+        "rule_id",
+        BigInteger,
+        ForeignKey("alerts.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    _id("transition"),
+    _ms("ts"),  # market
+    Column("value", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    _words("text"),
+)
+
+OPEN = text("status IN ('queued', 'sending')")
+outbox = Table(
+    "outbox",
+    MAIN,
+    Column("id", RowId, primary_key=True),
+    Column("alert_id", BigInteger, nullable=False),
+    Column("transition", BigInteger, nullable=False),
+    _words("channel"),
+    Column("chat_id", BigInteger, nullable=False),
+    _words("payload"),
+    _ms("created_ts"),
+    Column("attempts", Integer, nullable=False),
+    _ms("next_ts"),
+    _words("status"),
+    Column("thread_id", BigInteger),
+    _words("error"),
+    Column("message_id", BigInteger),
+    Column("done_ts", BigInteger),
+    UniqueConstraint("alert_id", "transition", "channel", "chat_id"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_outbox_open",
+    outbox.c.channel,
+    outbox.c.chat_id,
+    outbox.c.id,
+    sqlite_where=OPEN,
+    postgresql_where=OPEN,
+)
+Index("ix_outbox_chat_id", outbox.c.chat_id)
+Index("ix_outbox_created_ts", outbox.c.created_ts)
+
+open_interest = Table(
+    "open_interest",
+    MARKET,
+    Column(
+        "mark", Words, primary_key=True
+    ),  # "" live; a simulated or replayed market has its own rows
+    Column("key", Words, primary_key=True),
+    _id("ts"),
+    Column("amount", Float, nullable=False),
+    Column("value", Float),
+    sqlite_with_rowid=False,
+)
+Index("ix_open_interest_ts", open_interest.c.mark, open_interest.c.ts)
+
+gaps = Table(
+    "gaps",
+    MARKET,
+    Column("mark", Words, primary_key=True),
+    Column("exchange", Words, primary_key=True),
+    Column("symbol", Words, primary_key=True),  # "" is every symbol of the exchange
+    Column("feed", Words, primary_key=True),
+    _id("from_ts"),
+    _ms("to_ts"),
+    sqlite_with_rowid=False,
+)
+Index("ix_gaps_to_ts", gaps.c.mark, gaps.c.to_ts)

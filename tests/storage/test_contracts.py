@@ -1,0 +1,33 @@
+"""The repositories are what the other rooms were promised, down to the names of parameters."""
+
+import inspect
+
+import pytest
+
+from alerts.types import AlertStore
+from exchanges.types import SampleStore
+from handlers.types import ButtonStore, InboxStore, PeopleStore
+from storage.alerts import Alerts
+from storage.buttons import Buttons
+from storage.inbox import Inbox
+from storage.people import People
+from storage.samples import Samples
+
+PROMISES = [
+    (AlertStore, Alerts),
+    (SampleStore, Samples),
+    (ButtonStore, Buttons),
+    (InboxStore, Inbox),
+    (PeopleStore, People),
+]
+
+
+@pytest.mark.parametrize(("promise", "kept"), PROMISES)
+def test_every_promised_method_is_there_with_its_parameters(promise: type, kept: type) -> None:
+    names = [name for name in vars(promise) if not name.startswith("_")]
+    assert names
+    for name in names:
+        asked, found = (inspect.signature(getattr(each, name)) for each in (promise, kept))
+        assert found.parameters == asked.parameters, name
+        assert found.return_annotation == asked.return_annotation, name
+        assert inspect.iscoroutinefunction(getattr(kept, name)), name
