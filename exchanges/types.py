@@ -53,7 +53,9 @@ class SampleStore(Protocol):
     """Market samples on disk: open interest that venues give no history of, and minute flow for restarts."""
 
     async def save_open_interest(self, samples: Sequence[OpenInterest]) -> None: ...
-    async def open_interest(self, key: str, start: int, end: int) -> list[tuple[int, float, float | None]]:
+    async def open_interest(
+        self, key: str, start: int, end: int
+    ) -> list[tuple[int, float, float | None]]:
         """(ts, amount, value) of one instrument key, rising."""
         ...
 
