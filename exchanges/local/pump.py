@@ -1,12 +1,15 @@
 """One websocket of a local venue: subscriptions whose new events are sent as the market clock moves on."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
 from market.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 TICK = 0.05  # seconds of wall time between looks at the market
 
@@ -47,7 +50,7 @@ class Session:
     async def run(self, request: web.Request) -> web.WebSocketResponse:
         """Handle one connection to its end."""
         await self.ws.prepare(request)
-        pump = asyncio.create_task(self._pump())
+        pump = asyncio.create_task(self._pump_or_close())
         try:
             async for message in self.ws:
                 if message.type == WSMsgType.TEXT:
@@ -56,6 +59,16 @@ class Session:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
         return self.ws
+
+    async def _pump_or_close(self) -> None:
+        """Pump; a client whose feeds broke loses the connection instead of waiting on a silent one."""
+        try:
+            await self._pump()
+        except ConnectionError:
+            return  # the client went away while something was sent
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            logger.exception("feed broke keys=%s", list(self.feeds))
+            await self.ws.close()
 
     async def _pump(self) -> None:
         while not self.ws.closed:

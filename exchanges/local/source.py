@@ -56,7 +56,9 @@ class Source(Protocol):
     def ticker(self, instrument: Instrument) -> Ticker | None: ...
     def open_interest(self, instrument: Instrument) -> OpenInterest | None: ...
 
-    def open_interest_history(self, instrument: Instrument, step: int, start: int, end: int) -> list[OpenInterest]:
+    def open_interest_history(
+        self, instrument: Instrument, step: int, start: int, end: int
+    ) -> list[OpenInterest]:
         """Samples at whole multiples of `step` ms with start <= ts < end."""
         ...
 

@@ -1,0 +1,1 @@
+"""The venues a local exchange server speaks for, one file or package each."""
