@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import handlers  # noqa: F401 - importing the package registers the commands
 from alerts.metrics import Metrics
 from alerts.service import AlertService
+from exchanges.streams.supervisor import Streams
+
+import handlers  # noqa: F401 - importing the package registers the commands
 from bot.children import child
 from bot.config import Settings, SettingsError
 from bot.drawing import Drawing
 from bot.local_market import ClockStart, clock_start
 from exchanges.endpoints import LIVE, Endpoints, load_endpoints
 from exchanges.hub import Market
-from exchanges.streams.supervisor import Streams
 from handlers.app import App
 from market.clock import Clock, MarketClock, WallClock
 from storage.alerts import Alerts

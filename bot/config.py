@@ -112,9 +112,9 @@ class Settings(BaseModel):
     def _together(self) -> "Settings":
         if self.mode == "recording" and self.recording_dir is None:
             raise ValueError("MARKET=recording needs RECORDING_DIR, the folder with recording.json")
-        if self.recording_dir is not None and self.mode == "recording":
-            if not (self.recording_dir / "recording.json").is_file():
-                raise ValueError(f"RECORDING_DIR {self.recording_dir} has no recording.json")
+        folder = self.recording_dir
+        if self.mode == "recording" and folder and not (folder / "recording.json").is_file():
+            raise ValueError(f"RECORDING_DIR {folder} has no recording.json")
         if self.telegram_webhook_url and not self.telegram_webhook_secret:
             raise ValueError(
                 "TELEGRAM_WEBHOOK_URL needs TELEGRAM_WEBHOOK_SECRET, 1-256 of A-Z a-z 0-9 _ -"

@@ -44,10 +44,8 @@ class Drawing:
             return await asyncio.wait_for(
                 loop.run_in_executor(self._ensure(), render, name, data), TIMEOUT
             )
-        except BrokenProcessPool:
-            logger.error("picture failed chart=%s reason=worker died", name)
-        except TimeoutError:
-            logger.error("picture failed chart=%s reason=timed out after %s s", name, TIMEOUT)
+        except (BrokenProcessPool, TimeoutError) as error:
+            logger.warning("picture failed chart=%s reason=%s", name, type(error).__name__)
         except (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError):
             logger.exception("picture failed chart=%s", name)
             return None

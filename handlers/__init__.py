@@ -1,1 +1,13 @@
 """The commands, one file per family; importing this package registers them all."""
+
+from handlers import access as access
+from handlers import cvd as cvd
+from handlers import desk as desk
+from handlers import funding as funding
+from handlers import oi as oi
+from handlers import price as price
+from handlers import status as status
+from handlers import symbols as symbols
+from handlers import ta as ta
+from handlers import top10 as top10
+from handlers import volume as volume

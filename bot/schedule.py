@@ -1,0 +1,85 @@
+"""What runs by the clock: alerts, samples, refreshes, retention. Times are the market's where the market matters."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bot.app import Desk
+from market.clock import MarketClock
+from market.types import Instrument
+from storage.retention import prune_main
+
+logger = logging.getLogger(__name__)
+
+CHECK = 5.0  # market seconds between looks at the alerts
+SAMPLE = 60.0  # market seconds between samples of open interest
+FASTEST = 0.25  # wall seconds
+REFRESH = 600.0  # wall seconds between tries for markets that are missing or old
+PRUNE = 3600.0
+FOLLOW = 5.0  # wall seconds between looks at the speed of the market
+
+
+class Schedule:
+    """One APScheduler; a job that is still running is not started twice, a late one runs once."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC",
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._speed = self._speed_now()
+
+    def start(self) -> None:
+        """Start all jobs."""
+        self._add("alerts", self._desk.alerts.check, self._wall(CHECK))
+        self._add("samples", self._sample, self._wall(SAMPLE))
+        self._add("markets", self._refresh, REFRESH)
+        self._add("prune", self._prune, PRUNE)
+        self._add("speed", self._follow, FOLLOW)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _add(self, name: str, call: Callable[[], Awaitable[object]], seconds: float) -> None:
+        self._scheduler.add_job(call, "interval", seconds=seconds, id=name, name=name)
+
+    def _wall(self, market_seconds: float) -> float:
+        """Wall seconds that last `market_seconds` on the market's clock."""
+        return (
+            max(FASTEST, market_seconds / max(self._speed, 1e-6))
+            if self._speed > 1
+            else market_seconds
+        )
+
+    def _speed_now(self) -> float:
+        clock = self._desk.clock
+        return clock.speed if isinstance(clock, MarketClock) else 1.0
+
+    async def _follow(self) -> None:
+        """Keep pace with a market whose speed was changed."""
+        speed = self._speed_now()
+        if speed != self._speed:
+            self._speed = speed
+            self._scheduler.reschedule_job("alerts", trigger="interval", seconds=self._wall(CHECK))
+            self._scheduler.reschedule_job(
+                "samples", trigger="interval", seconds=self._wall(SAMPLE)
+            )
+
+    async def _sample(self) -> None:
+        await self._desk.market.sample_open_interest(await self._watched())
+
+    async def _watched(self) -> list[Instrument]:
+        """Perps whose open interest is kept: the busiest, and those with an alert."""
+        return await self._desk.alerts.watched()
+
+    async def _refresh(self) -> None:
+        await self._desk.market.refresh()
+
+    async def _prune(self) -> None:
+        removed = await prune_main(self._desk.database, self._desk.wall.now())
+        logger.info("pruned rows=%s", removed)
