@@ -75,7 +75,7 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
             clock=clock,
             wall=wall,
             cache_dir=Path("data") / "markets",
-            samples=Samples(database, mark),
+            samples=Samples(database, _market_name(settings, clock)),
         )
         stack.push_async_callback(market.close)
         await market.start()
@@ -144,6 +144,15 @@ def _mark(settings: Settings, clock: Clock) -> str:
         return "SIMULATED"
     if settings.mode == "recording":
         return f"REPLAY {datetime.fromtimestamp(clock.now() / 1000, UTC):%Y-%m-%d}"
+    return ""
+
+
+def _market_name(settings: Settings, clock: Clock) -> str:
+    """Which market stored samples belong to: those of one simulation are never read in another."""
+    if settings.mode == "sim":
+        return f"sim {settings.sim_seed} {clock.now() // 60_000} {settings.sim_scenario}"
+    if settings.mode == "recording":
+        return f"recording {settings.recording_dir} {settings.recording_at}"
     return ""
 
 

@@ -50,7 +50,9 @@ def render(data: CandleChart) -> bytes:
         raise ValueError("no candles to draw")
     candles = data.candles[-MOST:]
     sheet = Sheet(data.title, data.subtitle, data.mark, data.theme)
-    panes = _panes(sheet, has_lower=data.lower is not None and len(data.lower.points) > 0)
+    panes = _panes(
+        sheet, has_lower=bool(data.lower and data.lower.points), named=bool(data.overlays)
+    )
     start, end = candles[0].ts, candles[-1].ts + data.step
     for axes in panes:
         axes.set_xlim(start, end)
@@ -64,12 +66,13 @@ def render(data: CandleChart) -> bytes:
     return sheet.png()
 
 
-def _panes(sheet: Sheet, *, has_lower: bool) -> list[Axes]:
+def _panes(sheet: Sheet, *, has_lower: bool, named: bool) -> list[Axes]:
     """Panes from top to bottom, each with room for its name above it."""
     shares = (0.62, 0.15, 0.23) if has_lower else (0.78, 0.22)
-    room = HEIGHT - TOP - BOTTOM - NAME * (len(shares) - 1)
+    above = NAME if named else 0  # for the names of the overlays
+    room = HEIGHT - TOP - BOTTOM - above - NAME * (len(shares) - 1)
     panes: list[Axes] = []
-    top = float(HEIGHT - TOP)
+    top = float(HEIGHT - TOP - above)
     for share in shares:
         panes.append(sheet.pane(LEFT, top - room * share, WIDTH - LEFT - RIGHT, room * share))
         top -= room * share + NAME
@@ -146,29 +149,21 @@ def _draw_candles(
 
 
 def _overlays(sheet: Sheet, axes: Axes, data: CandleChart) -> None:
-    """Lines over the price, named once where they end, at the left where nothing else is written."""
+    """Lines over the price, named in a row above it."""
+    x = float(LEFT)
+    box = axes.get_position()
     for i, (name, line) in enumerate(data.overlays.items()):
         if not line:
             continue
         colour = style.SERIES[i % len(style.SERIES)]
-        x, y = zip(*line, strict=True)
+        ts, values = zip(*line, strict=True)
         axes.plot(
-            np.asarray(x) + data.step / 2,
-            y,
-            color=colour,
-            linewidth=2.2,
-            zorder=4,
-            scalex=False,
-            scaley=False,
-        )
-        box = axes.get_position()
-        sheet.label(
-            LEFT + 8,
-            (box.y0 + box.height) * HEIGHT - 34 - i * 38,
-            name,
-            colour=colour,
-            weight="bold",
-        )
+            np.asarray(ts) + data.step / 2, values, color=colour, linewidth=2.2, zorder=4,
+            scalex=False, scaley=False,
+        )  # fmt: skip
+        y = (box.y0 + box.height) * HEIGHT + 12
+        sheet.label(x, y, name, colour=colour, weight="bold")
+        x += style.text_width(name, style.TEXT, "bold") + 36
 
 
 def _levels(sheet: Sheet, axes: Axes, data: CandleChart) -> None:

@@ -10,6 +10,7 @@ from market.symbols import QUOTES, Directory, Query, parse_query
 from market.types import EXCHANGE_NAMES, EXCHANGES, Instrument
 
 COMMAND = "/price {}"  # where buttons of suggestions lead; {} is the symbol
+MAIN_QUOTES = {"coinbase": ("USD", "USDC", "USDT"), "hyperliquid": ("USDC", "USDT", "USD")}
 SHOWN = 20  # characters of what was typed that are repeated in an answer
 
 
@@ -35,9 +36,10 @@ class Selection:
                 command.replace("{}", readings[0]),
                 [(each, command.replace("{}", each)) for each in readings],
             )
-        if not self.directory.find(replace(query, exchange=None)):
+        reading = self.directory.reading(replace(query, exchange=None))
+        if reading is None:
             self._unknown(query, words, command)
-        return query
+        return replace(reading, exchange=query.exchange)
 
     def instruments_for(
         self, query: Query, *, perp: bool | None, command: str = COMMAND
@@ -124,15 +126,15 @@ class Selection:
 
 
 def main_quote(instruments: Sequence[Instrument]) -> Instrument:
-    """The one in USDT, else USDC, else USD, else the first by name."""
+    """The one in the exchange's main quote currency: USDT, else USDC, else USD, else the first by name."""
     return min(instruments, key=_rank)
 
 
 def _rank(instrument: Instrument) -> tuple[int, int, str, str]:
-    quote = QUOTES.index(instrument.quote) if instrument.quote in QUOTES else len(QUOTES)
-    place = (
-        EXCHANGES.index(instrument.exchange) if instrument.exchange in EXCHANGES else len(EXCHANGES)
-    )
+    quotes = MAIN_QUOTES.get(instrument.exchange, QUOTES)
+    quote = quotes.index(instrument.quote) if instrument.quote in quotes else len(quotes)
+    known = instrument.exchange in EXCHANGES
+    place = EXCHANGES.index(instrument.exchange) if known else len(EXCHANGES)
     return quote, place, instrument.quote, instrument.symbol
 
 

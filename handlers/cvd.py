@@ -132,9 +132,17 @@ def _evidence(figures: dict[str, Reading[float]], found: Flows, *, perp: bool, n
         if "trades" in found.sources.values()
         else ""
     )
-    absent = ", ".join(f"{EXCHANGE_NAMES[n]}: {why}" for n, why in found.missing.items())
+    absent = _absent(found.missing)
     parts = (f"{names} {kind}", since, source, blind, found.note, absent, _("observed"))
     return fmt.SEPARATOR.join(part for part in parts if part)
+
+
+def _absent(missing: dict[str, str]) -> str:
+    """Who is not in the sum and why, venues with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in missing.items():
+        reasons.setdefault(why, []).append(EXCHANGE_NAMES[name])
+    return ", ".join(f"{'+'.join(names)}: {why}" for why, names in reasons.items())
 
 
 async def _picture(

@@ -14,6 +14,7 @@ from market.types import EXCHANGE_NAMES, HOUR, MINUTE, FundingRate, Instrument, 
 
 USAGE = "/funding BTC"
 YEAR_H = 8760.0
+SAME = 0.001  # of APR: a smaller spread is none
 
 
 @command("funding", usage=USAGE)
@@ -151,6 +152,8 @@ def countdown(ts: int | None, now: int) -> str:
 def _meaning(rates: Mapping[str, FundingRate], mean: Reading[float]) -> str:
     lowest = min(rates.values(), key=apr_of)
     highest = max(rates.values(), key=apr_of)
+    if len(rates) > 1 and apr_of(highest) - apr_of(lowest) < SAME:
+        return _("All venues pay the same.")
     if len(rates) > 1:
         return _("Spread {spread} APR: {high} highest, {low} lowest.").format(
             spread=fmt.percent(apr_of(highest) - apr_of(lowest), signed=False),

@@ -42,17 +42,21 @@ class Interest:
 
 
 async def interest_of(app: App, perps: Sequence[Instrument], now: int) -> Interest:
-    """Ask every venue for its open interest now, in 5-minute steps of the last hour and hours of the day."""
+    """Ask every venue for its open interest now, around the ends of the windows, and hourly between."""
     current, errors = await settle({i.exchange: app.market.open_interest(i) for i in perps})
-    near, _e1 = await settle(
-        {i.exchange: _history(app, i, 5 * MINUTE, now - 90 * MINUTE, now) for i in perps}
+    yesterday = now - DAY
+    spans = (
+        (5 * MINUTE, now - 90 * MINUTE, now),
+        (HOUR, yesterday, now),
+        (5 * MINUTE, yesterday - 15 * MINUTE, yesterday + 5 * MINUTE),
     )
-    far, _e2 = await settle(
-        {i.exchange: _history(app, i, HOUR, now - 26 * HOUR, now) for i in perps}
-    )
+    parts = [
+        (await settle({i.exchange: _history(app, i, step, since, until) for i in perps}))[0]
+        for step, since, until in spans
+    ]
     samples: dict[str, list[tuple[int, float]]] = {}
     for i in perps:
-        rows = {o.ts: o.amount for part in (far, near) for o in part.get(i.exchange, ())}
+        rows = {o.ts: o.amount for part in parts for o in part.get(i.exchange, ())}
         if i.exchange in current:
             rows[current[i.exchange].ts] = current[i.exchange].amount
         samples[i.exchange] = sorted(rows.items())

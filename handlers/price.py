@@ -1,5 +1,6 @@
 """/price: spot and perp side by side on every venue."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,21 +187,55 @@ async def _volume(app: App, quotes: Quotes) -> dict[str, Reading[float]]:
 
 
 def _table(quotes: Quotes) -> list[str]:
+    """Spot, perp and their difference; a column nobody has is left out. Tiny prices are scaled, and say so."""
+    exchanges = dict.fromkeys(i.exchange for i in quotes.instruments)
+    pairs = {name: [quotes.of(name, perp=kind) for kind in (False, True)] for name in exchanges}
     rows = [["", _("spot"), _("perp"), _("diff")]]
-    for exchange in dict.fromkeys(i.exchange for i in quotes.instruments):
-        spot, perp = (quotes.of(exchange, perp=kind) for kind in (False, True))
-        cells = [
-            fmt.price(t.last, t.instrument.price_step) if t else fmt.NOT_KNOWN for t in (spot, perp)
-        ]
-        diff = fmt.NOT_KNOWN
-        if spot and perp and spot.last > 0:
-            diff = fmt.percent(perp.last / spot.last - 1, 2, tight=True)
-        rows.append([EXCHANGE_NAMES[exchange], *cells, diff])
-    if all(row[2] == fmt.NOT_KNOWN for row in rows[1:]):
-        rows = [[row[0], row[1]] for row in rows]
-    elif all(row[1] == fmt.NOT_KNOWN for row in rows[1:]):
-        rows = [[row[0], row[2]] for row in rows]
+    for name, both in pairs.items():
+        cells = [fmt.price(t.last, t.instrument.price_step) if t else fmt.NOT_KNOWN for t in both]
+        rows.append([EXCHANGE_NAMES[name][:8], *cells, _difference(*both)])
+    for column in (1, 2):
+        if all(row[column] == fmt.NOT_KNOWN for row in rows[1:]):
+            rows = [[row[0], row[3 - column]] for row in rows]
+            break
+    if _too_wide(rows):
+        rows = [[row[0], *(cell.replace(",", "") for cell in row[1:])] for row in rows]
+    if _too_wide(rows):
+        rows = _scaled(rows, pairs)
     return fmt.table(rows)
+
+
+def _difference(spot: Ticker | None, perp: Ticker | None) -> str:
+    if not spot or not perp or spot.last <= 0:
+        return fmt.NOT_KNOWN
+    return fmt.percent(perp.last / spot.last - 1, 2, tight=True)
+
+
+def _too_wide(rows: list[list[str]]) -> bool:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return sum(widths) + len(widths) - 1 > fmt.COLUMNS
+
+
+def _scaled(rows: list[list[str]], pairs: dict[str, list[Ticker | None]]) -> list[list[str]]:
+    """Prices in millionths or thousandths, with the unit in the corner: 0.0000043653 does not fit twice."""
+    prices = [t.last for both in pairs.values() for t in both if t]
+    power = 3 * math.floor(math.log10(min(prices)) / 3)
+    out = [[f"x1e{power}", *rows[0][1:]]]
+    for row, both in zip(rows[1:], pairs.values(), strict=True):
+        cells = [
+            fmt.price(t.last / 10.0**power, t.instrument.price_step / 10.0**power)
+            if t
+            else fmt.NOT_KNOWN
+            for t in both
+        ]
+        out.append(
+            [
+                row[0],
+                *(cells if len(rows[0]) == 4 else [c for c in cells if c != fmt.NOT_KNOWN][:1]),
+                row[-1],
+            ][: len(rows[0])]
+        )
+    return out
 
 
 def _summary(

@@ -93,7 +93,10 @@ def _table(figures: dict[str, Reading[float]], step: float, last: float | None) 
     rows = [
         [_("close"), fmt.NOT_KNOWN if last is None else fmt.price(last, step)],
         ["RSI 14", plain("rsi")],
-        ["MACD", fmt.shown(figures["macd_hist"], lambda v: fmt.significant(v, 4), short=True)],
+        [
+            _("MACD hist"),
+            fmt.shown(figures["macd_hist"], lambda v: fmt.significant(v, 4), short=True),
+        ],
         ["Stoch K/D", f"{plain('stoch_k')} / {plain('stoch_d')}"],
         [_("BB low"), price("bb_low")],
         [_("BB high"), price("bb_high")],

@@ -126,9 +126,9 @@ def _table(figures: dict[str, Reading[float]], base: str) -> list[str]:
     )
     rows = [
         [_("closed"), both],
-        [_("z for the hour"), fmt.shown(figures["z"], lambda v: f"{v:+.1f}", short=True)],
+        [_("z"), fmt.shown(figures["z"], lambda v: f"{v:+.1f}", short=True)],
         [
-            _("now on pace"),
+            _("pace"),
             fmt.shown(figures["pace"], lambda v: fmt.percent(v, signed=False), short=True),
         ],
     ]

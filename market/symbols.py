@@ -153,11 +153,20 @@ class Directory:
 
     def find(self, query: Query) -> list[Instrument]:
         """What the query means, on every exchange it does not exclude; empty where it means nothing."""
-        for reading in self._readings(query):
-            found = [each for each in self._by_base.get(reading.base, ()) if _fits(each, reading)]
+        reading = self.reading(query)
+        return [] if reading is None else self._fitting(reading)
+
+    def reading(self, query: Query) -> Query | None:
+        """The query as it is to be understood: `BTCUSD` is the spot pair where no such perp trades."""
+        for each in self._readings(query):
+            found = self._fitting(each)
+            if found and each.perp is None and query.perp is not None:
+                return replace(
+                    each, perp=found[0].perp if len({i.perp for i in found}) == 1 else None
+                )
             if found:
-                return found
-        return []
+                return each
+        return None
 
     def listed(self, base: str) -> tuple[Instrument, ...]:
         """Every instrument of one coin."""
@@ -208,6 +217,9 @@ class Directory:
         """`kpepe` in small letters: the k is a multiplier only where no coin has the whole name."""
         if query.base.startswith("K") and self.knows(query.base[1:]):
             yield replace(query, base=query.base[1:])
+
+    def _fitting(self, query: Query) -> list[Instrument]:
+        return [each for each in self._by_base.get(query.base, ()) if _fits(each, query)]
 
     def _two_slips(self, word: str) -> list[str]:
         near = [

@@ -90,9 +90,7 @@ def sqlite_engine(path: Path, *, durable: bool) -> AsyncEngine:
     synchronous = "FULL" if durable else "NORMAL"
 
     def connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = (
-            None  # the driver would begin late and never IMMEDIATE; we begin below
-        )
+        connection.isolation_level = None  # we begin ourselves, below; the driver must not
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout={BUSY_MS}",

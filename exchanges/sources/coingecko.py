@@ -64,7 +64,8 @@ class CoinGecko:
 
     async def _fetch(self) -> list[MarketCap]:
         if self._client is None:
-            self._client = httpx.AsyncClient(timeout=TIMEOUT)
+            proxies = self._base_url.startswith("https:")  # never for a server on loopback
+            self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=proxies)
         params: dict[str, str | int] = {
             "vs_currency": "usd",
             "order": "market_cap_desc",

@@ -123,7 +123,7 @@ async def test_a_large_answer_skips_ccxt_and_is_still_decoded(caller: Caller, ve
     assert len(body) > LARGE
     venue.answers = [says(200, body)]
     rows = await caller.ask("publicGetTicker24hr", {}, list[Ticker24])
-    assert (len(rows), rows[2999].symbol, rows[0].last_price) == (3000, "S2999", "1.5")
+    assert (len(rows), rows[2999].symbol, rows[0].last_price) == (3000, "S2999", 1.5)
 
 
 async def test_an_outage_is_retried_twice_with_growing_pauses(

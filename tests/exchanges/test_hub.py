@@ -17,6 +17,7 @@ from exchanges.hub import Market, settle
 from exchanges.local.faults import Fault
 from exchanges.local.server import LocalServer
 from exchanges.local.simulator import SimulatedMarket
+from exchanges.selection import main_quote
 from exchanges.sources.coingecko import coin_for
 from exchanges.types import VenueState
 from market.clock import FixedClock, WallClock
@@ -228,6 +229,22 @@ async def test_a_symbol_means_all_venues_or_one(market: Market) -> None:
         market.one("btc", default_exchange="coinbase", need_perp=True).key
         == "binance:BTC/USDT:USDT"
     )
+
+
+async def test_a_resolved_query_names_the_coin_that_was_meant(market: Market) -> None:
+    pair = market.resolve("BTCUSD")
+    assert (pair.base, pair.quote, pair.perp) == ("BTC", "USD", False)
+    assert [each.key for each in market.instruments_for(pair, perp=pair.perp)] == [
+        "coinbase:BTC/USD"
+    ]
+    with pytest.raises(UserError, match="BTC/USD has no perpetual"):
+        market.instruments_for(pair, perp=True)
+    assert market.resolve("kpepe").base == "PEPE"
+    assert market.resolve("okx:btcusdt").exchange == "okx"
+    perp = market.resolve("btcusdt")
+    assert {each.symbol for each in market.instruments_for(perp, perp=perp.perp)} == {
+        "BTC/USDT:USDT"
+    }
 
 
 @pytest.mark.parametrize("text", ["BTTC", "bct"])
@@ -459,6 +476,33 @@ async def test_market_caps_are_by_coin_with_their_time(desk: Desk, market: Marke
     assert (
         await desk.hub(("bybit",), endpoints=replace(desk.endpoints, coingecko="")).start() is None
     )
+
+
+async def test_an_old_list_of_caps_stands_in_for_a_day(desk: Desk) -> None:
+    wall = FixedClock(1_000_000)
+    hub = desk.hub(("bybit",), wall=wall)
+    caps = await hub.market_caps()
+    desk.fault("coingecko", "500")
+    assert await hub.market_caps() is caps
+    wall.advance(3_600_000)
+    assert await hub.market_caps() is caps
+    wall.advance(DAY)
+    with pytest.raises(SourceUnavailable, match="CoinGecko: HTTP 500"):
+        await hub.market_caps()
+
+
+async def test_each_exchange_has_its_main_quote() -> None:
+    def listed(exchange: str, *quotes: str) -> list[Instrument]:
+        return [
+            Instrument(exchange=exchange, symbol=f"BTC/{q}", base="BTC", quote=q, perp=False)
+            for q in quotes
+        ]
+
+    every = ("EUR", "USD", "USDC", "USDT")
+    assert main_quote(listed("coinbase", *every)).quote == "USD"
+    assert main_quote(listed("binance", *every)).quote == "USDT"
+    assert main_quote(listed("hyperliquid", *every)).quote == "USDC"
+    assert main_quote(listed("okx", "EUR", "BRL")).quote == "BRL"
 
 
 async def test_settle_lets_programming_errors_through() -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from market.types import Instrument
 
-SHARES = {
+_SHARES = {
     ("binance", True): 0.34,
     ("bybit", True): 0.17,
     ("okx", True): 0.14,
@@ -131,6 +131,17 @@ COINS: tuple[Coin, ...] = (
 def instruments(coin: Coin) -> list[Instrument]:
     """Every instrument of a coin, in the order of its markets."""
     return [_instrument(coin, _LETTERS[code[0]], code[1] == "p") for code in coin.markets.split()]
+
+
+def volume_share(coin: Coin, exchange: str, perp: bool) -> float:
+    """An instrument's share of what the coin trades. Coinbase hardly trades the smallest coins."""
+    places = [(_LETTERS[code[0]], code[1] == "p") for code in coin.markets.split()]
+    return _weight(coin, exchange, perp) / sum(_weight(coin, *place) for place in places)
+
+
+def _weight(coin: Coin, exchange: str, perp: bool) -> float:
+    thin = exchange == "coinbase" and coin.volume < 200e6
+    return _SHARES[exchange, perp] * (0.05 if thin else 1.0)
 
 
 def funding_hours(coin: Coin, exchange: str) -> int:

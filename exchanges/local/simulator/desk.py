@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exchanges.local.simulator.climate import DAY_MINUTES, basis, peg, premium
-from exchanges.local.simulator.coins import COINS, SHARES, Coin, Grid, instruments
+from exchanges.local.simulator.coins import COINS, Coin, Grid, volume_share
 from exchanges.local.simulator.engine import Engine
 from exchanges.local.simulator.nodes import Bars, Terms
 from exchanges.local.simulator.noise import Floats, Ints, key
@@ -15,7 +15,8 @@ from exchanges.local.simulator.tape import Recent, Tape
 from market.types import MINUTE, Instrument
 
 _PEGS = {coin.base: coin for coin in COINS if coin.pegged}
-_PRINT = 6_000.0  # USD, usual size of one print of a large market
+_SMALL, _LARGE = 120.0, 18_000.0  # USD, usual size of a print of thin and of busy instruments
+_LEAST = 25.0  # USD that trade at one point, if anything does
 
 
 class Desk:
@@ -147,11 +148,10 @@ def quote_price(seed: int, quote: str, minutes: Ints) -> Floats:
 
 def terms(seed: int, coin: Coin, instrument: Instrument) -> Terms:
     """Sizes of one instrument, from its share of what the coin trades."""
-    listed = {(i.exchange, i.perp) for i in instruments(coin)}
-    share = SHARES[instrument.exchange, instrument.perp] / sum(SHARES[place] for place in listed)
+    share = volume_share(coin, instrument.exchange, instrument.perp)
     a_minute = coin.volume * share / DAY_MINUTES
     lot_value = instrument.amount_step * coin.price
-    usual = min(max(a_minute / 250, 60.0), _PRINT * 3)
+    usual = min(max(a_minute / 250, _SMALL), _LARGE)
     apart = {True: 0.000002, False: 0.000003}[instrument.perp] * (24e9 / coin.volume) ** 0.7
     return Terms(
         stream=key(seed, "tape", instrument.key),
@@ -159,5 +159,6 @@ def terms(seed: int, coin: Coin, instrument: Instrument) -> Terms:
         spread=max(1, round(apart * coin.price / instrument.price_step)),
         lots=a_minute / lot_value,
         lot_print=max(1.0, usual / lot_value),
+        least=max(1.0, _LEAST / lot_value),
         lot=instrument.amount_step,
     )

@@ -70,7 +70,10 @@ class SimulatedMarket:
         self._desks: dict[str, Desk] = {}
         self._past: Recent[tuple[int, int], Bars] = Recent(1600)
         self._paths: Recent[tuple[str, int], Stretch] = Recent(128)
-        self._instruments = [instrument for coin in COINS for instrument in instruments(coin)]
+        self._listed = {coin.base: instruments(coin) for coin in COINS}
+        self._instruments = [
+            instrument for listed in self._listed.values() for instrument in listed
+        ]
         self._grids = {i: (Grid(i.price_step), Grid(i.amount_step)) for i in self._instruments}
         for scenario in scenarios:
             self._add(check(scenario), self.start + int(scenario.seconds * 1000))
@@ -214,7 +217,7 @@ class SimulatedMarket:
 
     def _spot_volume(self, coin: Coin, now: int) -> float:
         """USD traded in 24 hours on the coin's spot markets, stablecoins counted as dollars."""
-        return sum(self._look(i, now).quote_volume() for i in instruments(coin) if not i.perp)
+        return sum(self._look(i, now).quote_volume() for i in self._listed[coin.base] if not i.perp)
 
     def _index(self, view: View) -> float:
         """Mean price of the coin's spot markets in the perpetual's quote currency; the coin's own without any."""
@@ -223,7 +226,7 @@ class SimulatedMarket:
         prices = [
             self._grids[spot][0].value(self._look(spot, view.now).last()[0])
             * float(np.exp(quote_price(self._seed, spot.quote, minute)[0] - quote))
-            for spot in instruments(view.desk.coin)
+            for spot in self._listed[view.instrument.base]
             if not spot.perp
         ]
         return (

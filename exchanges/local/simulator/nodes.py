@@ -23,6 +23,7 @@ class Terms:
     spread: int  # ticks
     lots: float  # usual lots a minute
     lot_print: float  # usual lots of one print
+    least: float  # lots that trade at one point, if anything does
     lot: float  # coins
 
 
@@ -63,8 +64,10 @@ def nodes(terms: Terms, path: Stretch, offset: Floats, exchange: str) -> Nodes:
         np.int64
     )
     bid = np.maximum(bid, 1)
-    lots = (
-        _volume(word, points) * path.activity * (terms.lots / points) + field(word, 34, 10)
+    wanted = _volume(word, points) * path.activity * (terms.lots / points)
+    chance = field(word, 34, 10)
+    lots = np.where(
+        wanted > terms.least, wanted + chance, (chance * terms.least < wanted) * terms.least
     ).astype(np.int64)
     share = np.clip(0.5 + 0.5 * path.lean + 0.7 * (field(word, 44, 12) - 0.5), 0.0, 1.0)
     buys = (lots * share + field(word, 56, 7)).astype(np.int64)

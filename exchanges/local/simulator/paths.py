@@ -15,6 +15,7 @@ NODES = 6  # price points a minute in the past
 _BRIDGE = 1.3
 _REMEMBERED = 12  # hours after which ground counts as untouched again
 _DENSITY = 0.3  # share of open interest liquidated by entering new ground, per unit of log price
+_EXITS = 2.0  # fall of open interest per forced close: others leave by their own stops beside it
 _NO_FLOW: Floats = np.zeros(0)
 
 
@@ -67,7 +68,7 @@ class History:
         long = _new_ground(-self.close)
         short = _new_ground(self.close)
         age = np.arange(len(self.minutes)) / DAY_MINUTES
-        drawn = np.cumsum((long + short) * np.exp(age)) * np.exp(-age)
+        drawn = _EXITS * np.cumsum((long + short) * np.exp(age)) * np.exp(-age)
         return long, short, np.append(0.0, drawn)
 
     def interest(self, exchange: str, minutes: Ints) -> Floats:
@@ -75,7 +76,9 @@ class History:
         coin = self._coin
         usual = usual_interest(self._seed, coin, exchange, minutes)
         if exchange not in self._ends:
-            self._ends[exchange] = float(usual_interest(self._seed, coin, exchange, _one(self.start))[0])
+            self._ends[exchange] = float(
+                usual_interest(self._seed, coin, exchange, _one(self.start))[0]
+            )
         drawn = self._drawn[minutes - self.first]
         amount = coin.interest / coin.price * OI_SHARES[exchange]
         return amount * np.exp(usual - self._ends[exchange] - drawn + self._drawn[-1])
@@ -133,7 +136,7 @@ def busy(move: Floats) -> Floats:
 
 def leaning(move: Floats, extra: Floats) -> Floats:
     """Taker imbalance: buyers push prices up, loosely."""
-    return np.clip(0.22 * np.tanh(move) + extra, -0.95, 0.95)
+    return np.clip(0.3 * np.tanh(move) + extra, -0.95, 0.95)
 
 
 def _new_ground(level: Floats) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 
 from exchanges.local.simulator.books import side as book_side
 from exchanges.local.simulator.climate import DAY_MINUTES
-from exchanges.local.simulator.coins import SHARES, Grid
+from exchanges.local.simulator.coins import Grid, volume_share
 from exchanges.local.simulator.desk import Desk
 from exchanges.local.simulator.engine import DEPTH
 from exchanges.local.simulator.noise import Ints
@@ -96,8 +96,8 @@ class View:
     def book(self, stream: int, depth: int) -> OrderBook:
         """Resting orders around the last trade; sizes change every second."""
         _, bid = self.last()
-        place = SHARES[self.instrument.exchange, self.instrument.perp]
-        usd = DEPTH * self.desk.coin.volume * place * self.desk.thickness(self.now)
+        share = volume_share(self.desk.coin, self.instrument.exchange, self.instrument.perp)
+        usd = DEPTH * self.desk.coin.volume * share * self.desk.thickness(self.now)
         lean = 0.6 * self.desk.lean(self.now)
         sides: list[tuple[tuple[float, float], ...]] = []
         for down in (True, False):

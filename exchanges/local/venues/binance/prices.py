@@ -47,8 +47,10 @@ def day_row(segment: Segment, instrument: Instrument) -> Row | None:
         "openTime": ticker.ts - DAY,
         "closeTime": ticker.ts,
     }
-    if not segment.perp:
-        row |= {"bidPrice": unit.price(ticker.bid), "askPrice": unit.price(ticker.ask)}
+    if not segment.perp:  # ccxt takes a line without amounts at the best prices for a futures one
+        row |= {"bidPrice": unit.price(ticker.bid), "bidQty": ""}
+        row |= {"askPrice": unit.price(ticker.ask), "askQty": ""}
+        row |= best_row(segment, instrument) or {}
     return known(row)
 
 
