@@ -26,6 +26,7 @@ class LiquidationChart:
     long_size: npt.NDArray[np.float64]
     short_size: npt.NDArray[np.float64]
     unit: str = "USD"
+    index: bool = False  # show sizes on a scale of 0 to 100, where 100 is the longest bar
     price_step: float = 0.0
     path: tuple[tuple[int, float], ...] = ()  # the price that led here
     mark: str = ""
@@ -39,6 +40,9 @@ def render(data: LiquidationChart) -> bytes:
     style.finite(np.concatenate((data.edges, data.long_size, data.short_size)).tolist())
     sheet = Sheet(data.title, data.subtitle, data.mark, data.theme)
     edges, long_size, short_size = coarser(data)
+    if data.index:
+        scale = 100 / float(max(long_size.max(), short_size.max()))
+        long_size, short_size = long_size * scale, short_size * scale
     height = HEIGHT - TOP - BOTTOM - FOOT
     has_path = len(data.path) > 1
     split = 470 if has_path else 0

@@ -1,6 +1,7 @@
 """Hyperliquid: perps in USDC and its spot book. One call, `metaAndAssetCtxs`, answers for every perp."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from exchanges.base import SHARED_TTL, Exchange, day, levels, oldest_first
@@ -24,6 +25,7 @@ from exchanges.payloads.hyperliquid import (
 from exchanges.types import Capability
 from exchanges.wire import coins, number, per_coin
 from market.clock import Clock
+from market.errors import SourceError, SourceUnavailable
 from market.types import (
     HOUR,
     TIMEFRAMES,
@@ -76,6 +78,19 @@ class Hyperliquid(Exchange):
         pairs = await (self._perp_rows() if perp else self._spot_rows())
         found = (parse_ticker(row, each, now) for each, row in pairs)
         return [each for each in found if each]
+
+    async def ticker(self, instrument: Instrument) -> Ticker:
+        """The 24 h line with the last trade: the bulk answer knows the middle of the book only."""
+        trades = await self.trades(instrument, 1)
+        try:
+            line = await super().ticker(instrument)
+        except SourceUnavailable:
+            raise
+        except SourceError:
+            if not trades:
+                raise
+            line = Ticker(instrument=instrument, ts=trades[-1].ts, last=trades[-1].price)
+        return replace(line, last=trades[-1].price, ts=trades[-1].ts) if trades else line
 
     async def candle_page_of(
         self, instrument: Instrument, timeframe: str, start: int, end: int

@@ -4,6 +4,7 @@ from handlers import access as access
 from handlers import cvd as cvd
 from handlers import desk as desk
 from handlers import funding as funding
+from handlers import liqmap as liqmap
 from handlers import oi as oi
 from handlers import price as price
 from handlers import status as status

@@ -39,7 +39,7 @@ def climate(seed: int, coin: Coin, minutes: Ints) -> Climate:
         factor=factor,
         own=own,
         activity=0.78 * seasonality(minutes) * mood * alone,
-        lean=0.12 * wave(key(seed, coin.base, "lean"), minutes, 15, 6),
+        lean=0.07 * wave(key(seed, coin.base, "lean"), minutes, 15, 6),
         usual=np.sqrt((coin.beta * factor) ** 2 + own * own),
     )
 

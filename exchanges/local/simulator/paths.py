@@ -136,7 +136,7 @@ def busy(move: Floats) -> Floats:
 
 def leaning(move: Floats, extra: Floats) -> Floats:
     """Taker imbalance: buyers push prices up, loosely."""
-    return np.clip(0.3 * np.tanh(move) + extra, -0.95, 0.95)
+    return np.clip(0.34 * np.tanh(move) + extra, -0.95, 0.95)
 
 
 def _new_ground(level: Floats) -> Floats:

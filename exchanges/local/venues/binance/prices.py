@@ -47,11 +47,12 @@ def day_row(segment: Segment, instrument: Instrument) -> Row | None:
         "openTime": ticker.ts - DAY,
         "closeTime": ticker.ts,
     }
-    if not segment.perp:  # ccxt takes a line without amounts at the best prices for a futures one
-        row |= {"bidPrice": unit.price(ticker.bid), "bidQty": ""}
-        row |= {"askPrice": unit.price(ticker.ask), "askQty": ""}
-        row |= best_row(segment, instrument) or {}
-    return known(row)
+    if segment.perp:
+        return known(row)
+    row |= {"bidPrice": unit.price(ticker.bid), "askPrice": unit.price(ticker.ask)}
+    row |= best_row(segment, instrument) or {}
+    # ccxt takes a line without these two for a futures one; "" says that the amount is not known
+    return {"bidQty": "", "askQty": ""} | known(row)
 
 
 def opening(instrument: Instrument, ticker: Ticker) -> str:

@@ -1,0 +1,306 @@
+"""/liqmap: where isolated positions would be closed by force; an estimate from open interest, and exact prices."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analytics.liquidation.clusters import Cluster, largest, nearest
+from analytics.liquidation.ledger import LiquidationMap, build_map, combined
+from analytics.liquidation.model import liquidation_price, table_note
+from analytics.liquidation.tiers import bundled_tiers
+from charts.liqmap import LiquidationChart
+from exchanges.hub import settle
+from handlers.app import App
+from handlers.base import Args, Button, Card, Picture, Reply, command
+from handlers.words import at_most, symbol
+from market import format as fmt
+from market.errors import SourceError
+from market.language import _
+from market.types import (
+    DAY,
+    EXCHANGE_NAMES,
+    HOUR,
+    TIMEFRAMES,
+    Candle,
+    Instrument,
+    Kind,
+    PositionSide,
+    Reading,
+    TierTable,
+)
+
+USAGE = "/liqmap ETH 7d"
+LEVERAGES = (5, 10, 25, 50)
+SIZE = 10_000.0  # USD of the position whose exact prices are shown
+SPAN = 0.12  # of the price, drawn on either side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """The map of one venue and what it was made from."""
+
+    map: LiquidationMap
+    candles: Sequence[Candle]
+    interest_usd: float
+
+
+@command("liqmap", usage=USAGE, aliases=("liq_map", "heatmap"))
+async def liqmap(args: Args, app: App) -> Reply:
+    """Draw where estimated liquidations lie: longs below the price, shorts above."""
+    text, rest = symbol(args, USAGE)
+    at_most(rest, 1, USAGE)
+    window = fmt.window(rest[0], low=6 * HOUR, high=30 * DAY, example=USAGE) if rest else 7 * DAY
+    query = app.market.resolve(text, command="/liqmap {}")
+    perps = app.market.instruments_for(query, perp=True, command="/liqmap {}")
+    now = app.clock.now()
+    found, missing = await _maps(app, perps, window, now)
+    head = min(perps, key=lambda i: i.exchange != args.preferences.exchange)
+    ticker = await app.market.ticker(head)
+    tiers = await _tiers(app, head)
+    figures = _exact(head, ticker.last, tiers)
+    if not found:
+        return _without_map(query.base, head, ticker.last, figures, missing, tiers, now)
+    whole = await asyncio.to_thread(
+        combined,
+        [v.map for v in found.values()],
+        {name: v.interest_usd for name, v in found.items()}
+        | await _known_interest(app, perps, missing),
+        ticker.last,
+    )
+    long, short = (nearest(whole, side) for side in (PositionSide.LONG, PositionSide.SHORT))
+    big = max(
+        (c for c in (largest(whole, PositionSide.LONG), largest(whole, PositionSide.SHORT)) if c),
+        key=lambda c: c.usd,
+        default=None,
+    )
+    figures |= _clusters(whole, long, short)
+    headline = _headline(query.base, long, short, ticker.last, head.price_step)
+    length = fmt.duration(window)
+    picture = await _picture(app, query.base, whole, found, head, headline, length)
+    words = rest[0] if rest else "7d"
+    return Reply(
+        card=Card(
+            headline=headline,
+            table=_table(head, figures),
+            reading=_meaning(big, ticker.last, head.price_step),
+            evidence=_evidence(whole, missing, length, now),
+            updated=now,
+        ),
+        picture=picture,
+        figures=figures,
+        buttons=[
+            [Button(text=_("🔄 Refresh"), command=f"/liqmap {text} {words}", edit=True)],
+            [
+                Button(text=each, command=f"/liqmap {text} {each}", edit=True)
+                for each in ("1d", "7d", "30d")
+                if each != words
+            ],
+        ],
+    )
+
+
+async def _maps(
+    app: App, perps: Sequence[Instrument], window: int, now: int
+) -> tuple[dict[str, Venue], dict[str, str]]:
+    """The map of each venue that has a history of open interest, and why the others have none."""
+    timeframe = "5m" if window <= DAY else "1h"
+    step = TIMEFRAMES[timeframe]
+    start = now - window - 2 * step
+    candles, no_candles = await settle(
+        {i.exchange: app.market.candles(i, timeframe, window // step + 3) for i in perps}
+    )
+    history, no_history = await settle(
+        {
+            i.exchange: app.market.open_interest_history(i, step=step, start=start, end=now)
+            for i in perps
+        }
+    )
+    found: dict[str, Venue] = {}
+    missing = {name: error.reason for name, error in (no_candles | no_history).items()}
+    for i in perps:
+        if i.exchange in missing:
+            continue
+        samples = [(o.ts, o.amount) for o in history[i.exchange]]
+        tiers = await _tiers(app, i)
+        reading = await asyncio.to_thread(
+            build_map, candles[i.exchange], timeframe, samples, tiers, now=now, window=window
+        )
+        if reading.value is None:
+            missing[i.exchange] = reading.reason
+        else:
+            price = candles[i.exchange][-1].close
+            found[i.exchange] = Venue(
+                map=reading.value, candles=candles[i.exchange], interest_usd=samples[-1][1] * price
+            )
+    return found, missing
+
+
+async def _known_interest(
+    app: App, perps: Sequence[Instrument], missing: dict[str, str]
+) -> dict[str, float]:
+    """Open interest in USD of the venues without a map: a missing venue lowers the coverage."""
+    absent = [i for i in perps if i.exchange in missing]
+    interest, _e1 = await settle({i.exchange: app.market.open_interest(i) for i in absent})
+    prices, _e2 = await settle({i.exchange: app.market.ticker(i) for i in absent})
+    return {n: o.amount * prices[n].last for n, o in interest.items() if n in prices}
+
+
+async def _tiers(app: App, i: Instrument) -> TierTable:
+    """The venue's own table where it publishes one, else the dated one that comes with the product."""
+    try:
+        table = await app.market.tiers(i)
+    except SourceError:
+        table = None
+    return table or bundled_tiers(i.exchange, i.base)
+
+
+def _exact(i: Instrument, price: float, tiers: TierTable) -> dict[str, Reading[float]]:
+    """Isolated liquidation prices of a position opened now, by leverage and side."""
+    out: dict[str, Reading[float]] = {}
+    for leverage in LEVERAGES:
+        for side in PositionSide:
+            out[f"liquidation.{side.value}.{leverage}x"] = liquidation_price(
+                position=side, entry=price, amount=SIZE / price, leverage=leverage, table=tiers
+            )
+    return out
+
+
+def _clusters(
+    whole: LiquidationMap, long: Cluster | None, short: Cluster | None
+) -> dict[str, Reading[float]]:
+    out: dict[str, Reading[float]] = {}
+    for name, cluster in (("cluster.long", long), ("cluster.short", short)):
+        out[name] = (
+            Reading.missing(_("no cluster on this side"), kind=Kind.ESTIMATED)
+            if cluster is None
+            else Reading(
+                value=cluster.near, as_of=whole.as_of, since=whole.since, window=whole.window,
+                venues=whole.venues, kind=Kind.ESTIMATED, unit="price",
+            )
+        )  # fmt: skip
+    out["coverage"] = Reading(
+        value=whole.coverage,
+        as_of=whole.as_of,
+        venues=whole.venues,
+        kind=Kind.ESTIMATED,
+        unit="fraction",
+    )
+    return out
+
+
+def _headline(
+    base: str, long: Cluster | None, short: Cluster | None, price: float, step: float
+) -> str:
+    def near(cluster: Cluster | None) -> str:
+        if cluster is None:
+            return _("none")
+        return f"{fmt.price(cluster.near, step)} ({fmt.percent(cluster.near / price - 1)})"
+
+    return _("{base}: longs {long}, shorts {short}").format(
+        base=base, long=near(long), short=near(short)
+    )
+
+
+def _table(i: Instrument, figures: dict[str, Reading[float]]) -> list[str]:
+    rows = [["", _("long liq."), _("short liq.")]]
+    for leverage in LEVERAGES:
+        cells = [
+            fmt.shown(
+                figures[f"liquidation.{side.value}.{leverage}x"],
+                lambda v: fmt.price(v, i.price_step),
+                short=True,
+            )
+            for side in (PositionSide.LONG, PositionSide.SHORT)
+        ]
+        rows.append([f"{leverage}x", *cells])
+    return fmt.table(rows)
+
+
+def _meaning(big: Cluster | None, price: float, step: float) -> str:
+    if big is None:
+        return _("No cluster stands out.")
+    side = _("longs") if big.position is PositionSide.LONG else _("shorts")
+    return _("Largest cluster: {side} at {low}…{high} ({distance}).").format(
+        side=side,
+        low=fmt.price(min(big.near, big.far), step),
+        high=fmt.price(max(big.near, big.far), step),
+        distance=fmt.percent(big.near / price - 1),
+    )
+
+
+def _evidence(whole: LiquidationMap, missing: dict[str, str], length: str, now: int) -> str:
+    absent = ", ".join(f"{EXCHANGE_NAMES[n]}: {why}" for n, why in missing.items())
+    parts = (
+        fmt.venues(whole.venues),
+        length,
+        _("table: {value} isolated, exact").format(value=fmt.money(SIZE)),
+        whole.tiers,
+        _("coverage {share}").format(share=fmt.percent(whole.coverage, 0, signed=False)),
+        absent,
+        fmt.age(now - whole.as_of),
+        _("map estimated from OI, not a forecast"),
+    )
+    return fmt.SEPARATOR.join(part for part in parts if part)
+
+
+async def _picture(
+    app: App,
+    base: str,
+    whole: LiquidationMap,
+    found: dict[str, Venue],
+    head: Instrument,
+    headline: str,
+    length: str,
+) -> Picture | None:
+    """The bins around the price on a scale of 0 to 100: dollars need own prints to be calibrated with."""
+    inside = (whole.edges[:-1] >= whole.price * (1 - SPAN)) & (
+        whole.edges[1:] <= whole.price * (1 + SPAN)
+    )
+    places = np.flatnonzero(inside)
+    if not len(places):
+        return None
+    first, last = int(places[0]), int(places[-1]) + 1
+    candles = next(
+        (v.candles for name, v in found.items() if name == head.exchange),
+        next(iter(found.values())).candles,
+    )
+    chart = LiquidationChart(
+        title=headline,
+        subtitle=f"{fmt.venues(whole.venues)} · {length} · {fmt.utc(whole.as_of)}",
+        price=whole.price,
+        edges=whole.edges[first : last + 1],
+        long_size=whole.long_usd[first:last],
+        short_size=whole.short_usd[first:last],
+        unit=_("index"),
+        index=True,
+        price_step=head.price_step,
+        path=tuple((c.ts, c.close) for c in candles if c.ts >= whole.since),
+        mark=app.mark,
+    )
+    png = await app.draw("liqmap", chart)
+    return Picture(name=f"{base}-liqmap.png", png=png) if png else None
+
+
+def _without_map(
+    base: str, head: Instrument, price: float, figures: dict[str, Reading[float]],
+    missing: dict[str, str], tiers: TierTable, now: int,
+) -> Reply:  # fmt: skip
+    """Exact prices alone, where no venue has a history of open interest."""
+    why = ", ".join(f"{EXCHANGE_NAMES[n]}: {reason}" for n, reason in missing.items())
+    return Reply(
+        card=Card(
+            glyph="⚠️",
+            headline=_("{base}: no map yet, exact prices at {price}").format(
+                base=base, price=fmt.price(price, head.price_step)
+            ),
+            table=_table(head, figures),
+            reading=_("A map needs a history of open interest."),
+            evidence=fmt.SEPARATOR.join(
+                part for part in (why, table_note(tiers), _("estimated")) if part
+            ),
+            updated=now,
+        ),
+        figures=figures,
+    )
