@@ -179,10 +179,13 @@ class Hyperliquid(Exchange):
         coin = next((each for each in meta.universe if each.name == instrument.id), None)
         if coin is None or not instrument.perp:
             return None
+        tiers = parse_tiers(coin, dict(meta.margin_tables))
+        if not tiers:
+            return None
         return TierTable(
             exchange=self.id,
             base=instrument.base,
-            tiers=parse_tiers(coin, dict(meta.margin_tables)),
+            tiers=tiers,
             as_of=day(self.clock.now()),
             source="Hyperliquid margin tables",
         )

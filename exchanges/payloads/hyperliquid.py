@@ -29,7 +29,7 @@ class Coin(msgspec.Struct, rename="camel"):
 
     name: str
     sz_decimals: int
-    max_leverage: float = 1.0
+    max_leverage: float | None = None
     margin_table_id: int | None = None
     is_delisted: bool | None = None
 
@@ -219,10 +219,13 @@ def parse_trade(row: TradeRow, instrument: Instrument, received: int) -> Trade:
 def parse_tiers(
     coin: Coin, tables: Mapping[int, MarginTable]
 ) -> tuple[tuple[float, float, float, float], ...]:
-    """The tiers of a coin; one without end where it has no table."""
+    """The tiers of a coin; one without end where it has no table, none where it tells no leverage."""
     table = tables.get(coin.margin_table_id) if coin.margin_table_id is not None else None
     tiers = sorted(table.margin_tiers, key=lambda tier: tier.lower_bound) if table else []
-    tiers = tiers or [MarginTier(lower_bound=0.0, max_leverage=coin.max_leverage)]
+    if not tiers:
+        if not coin.max_leverage:
+            return ()
+        tiers = [MarginTier(lower_bound=0.0, max_leverage=coin.max_leverage)]
     caps = [tier.lower_bound for tier in tiers[1:]] + [math.inf]
     return tier_rows(
         [

@@ -126,13 +126,18 @@ class Desk:
     def forced_at(self, exchange: str, minute: int) -> tuple[Floats, Floats]:
         """Coins of longs and shorts closed by force at each point of a minute."""
         if minute >= self.history.start:
-            row = self.engine.exchanges.index(exchange)
-            forced = self.engine.minute(minute).forced
-            return (forced[0][row], forced[1][row]) if forced else (np.zeros(1), np.zeros(1))
-        day = minute // DAY_MINUTES * DAY_MINUTES
-        path = self.path(day, min(day + DAY_MINUTES, self.history.start))
-        sells, buys = path.forced[exchange]
-        return sells[minute - day], buys[minute - day]
+            path, row = self.path(minute, minute + 1), 0
+        else:
+            day = minute // DAY_MINUTES * DAY_MINUTES
+            path, row = self.path(day, min(day + DAY_MINUTES, self.history.start)), minute - day
+        points = path.price.shape[1]
+        longs, shorts = np.zeros(points), np.zeros(points)
+        if path.forced:
+            here = path.forced.points // points == row
+            places = path.forced.points[here] % points
+            for into, coins in zip((longs, shorts), path.forced.of(exchange), strict=True):
+                np.add.at(into, places, coins[here])
+        return longs, shorts
 
     def interest(self, exchange: str, ts: Ints) -> Floats:
         """Open interest in coins at rising times; before the start it is known by the minute."""

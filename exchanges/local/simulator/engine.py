@@ -14,7 +14,7 @@ from exchanges.local.simulator.climate import (
 )
 from exchanges.local.simulator.coins import Coin, instruments
 from exchanges.local.simulator.noise import Floats, Ints, key, normal
-from exchanges.local.simulator.paths import History, Stretch, busy, leaning
+from exchanges.local.simulator.paths import Forced, History, Stretch, busy, leaning
 from exchanges.local.simulator.positions import Ledger
 from exchanges.local.simulator.scenarios import Event, Push
 from market.types import MINUTE
@@ -29,6 +29,7 @@ _TURNOVER = 1 / (2 * DAY_MINUTES)  # of the positions is replaced in a minute
 _REBUILD = 1 / DAY_MINUTES  # of the open interest lost to forced closes comes back in a minute
 _WORTHWHILE = 0.01  # of the open interest has to be within reach of a selling scenario
 _ENTRY_HOURS = 240  # of the past, from which the positions at the start come
+Swept = list[tuple[int, Floats, Floats]]  # second, coins of longs and of shorts by exchange
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,14 +54,14 @@ class State:
 
 @dataclass(slots=True, kw_only=True)
 class Minute:
-    """A finished minute: arrays of 60; `forced` has coins (longs, shorts) by exchange and second."""
+    """A finished minute: arrays of 60 seconds."""
 
     interest: Floats  # coins per exchange at its start
     price: Floats
     activity: Floats
     lean: Floats
     depth: Floats  # of the book, relative to the usual
-    forced: tuple[Floats, Floats] | None
+    forced: Forced | None
 
 
 class Engine:
@@ -69,7 +70,7 @@ class Engine:
     def __init__(self, seed: int, coin: Coin, history: History, *, positions: bool = True) -> None:
         self._seed, self.coin, self._history = seed, coin, history
         self.start = history.start
-        self.exchanges = [i.exchange for i in instruments(coin) if i.perp]
+        self.exchanges = tuple(i.exchange for i in instruments(coin) if i.perp)
         self.events: list[Event] = []
         self._minutes: list[Minute] = []
         self._days: dict[int, tuple[Climate, Floats, Floats]] = {}
@@ -112,12 +113,15 @@ class Engine:
     def stretch(self, first: int, last: int) -> Stretch:
         """The minutes first <= m < last."""
         rows = [self.minute(minute) for minute in range(first, last)]
-        forced: dict[str, tuple[Floats, Floats]] = {}
-        if any(row.forced for row in rows):
-            none = np.zeros((len(self.exchanges), SECONDS))
-            longs = np.stack([row.forced[0] if row.forced else none for row in rows], axis=1)
-            shorts = np.stack([row.forced[1] if row.forced else none for row in rows], axis=1)
-            forced = {name: (longs[i], shorts[i]) for i, name in enumerate(self.exchanges)}
+        hits = [(i, row.forced) for i, row in enumerate(rows) if row.forced]
+        forced = None
+        if hits:
+            forced = Forced(
+                exchanges=self.exchanges,
+                points=np.concatenate([i * SECONDS + hit.points for i, hit in hits]),
+                longs=np.concatenate([hit.longs for _, hit in hits], axis=1),
+                shorts=np.concatenate([hit.shorts for _, hit in hits], axis=1),
+            )
         return Stretch(
             minutes=np.arange(first, last, dtype=np.int64),
             price=np.array([row.price for row in rows]),
@@ -129,13 +133,11 @@ class Engine:
     def interest(self, exchange: str, ts: int) -> float:
         """Open interest in coins at `ts`, which is not before the start."""
         minute = self.minute(ts // MINUTE)
-        row = self.exchanges.index(exchange)
-        amount = float(minute.interest[row])
+        amount = float(minute.interest[self.exchanges.index(exchange)])
         if minute.forced:
-            seconds = ts % MINUTE // 1000  # what was closed in the running second shows after it
-            amount -= float(
-                minute.forced[0][row, :seconds].sum() + minute.forced[1][row, :seconds].sum()
-            )
+            over = minute.forced.points < ts % MINUTE // 1000  # the running second shows after it
+            longs, shorts = minute.forced.of(exchange)
+            amount -= float(longs[over].sum() + shorts[over].sum())
         return amount
 
     def _now(self) -> State:
@@ -168,11 +170,12 @@ class Engine:
         scale = push.calm / np.sqrt(SECONDS)
         factor, own = self.coin.beta * weather.factor[row], weather.own[row]
         steps = (factor * common[minute % 60] + own * alone[minute % 60]) * scale
-        opening, held = state.price, state.interest
+        opening, held, forced = state.price, state.interest, None
         if self.coin.pegged:
-            price, forced = _pegged(self._seed, self.coin, minute), None
+            price = _pegged(self._seed, self.coin, minute)
         else:
-            price, forced = _live(state, steps, push, DEPTH * self.coin.volume)
+            price, swept = _live(state, steps, push, DEPTH * self.coin.volume)
+            forced = self._forced(swept)
         state.level += float(steps.sum())
         state.price = float(price[-1])
         move = np.diff(np.append(opening, price)) / (float(weather.usual[row]) / np.sqrt(SECONDS))
@@ -194,6 +197,16 @@ class Engine:
             forced=forced,
         )
 
+    def _forced(self, swept: Swept) -> Forced | None:
+        if not swept:
+            return None
+        return Forced(
+            exchanges=self.exchanges,
+            points=np.array([second for second, _, _ in swept], dtype=np.int64),
+            longs=np.array([longs for _, longs, _ in swept]).T,
+            shorts=np.array([shorts for _, _, shorts in swept]).T,
+        )
+
     def _push(self, minute: int) -> Push:
         push = Push()
         for event in self.events:
@@ -203,13 +216,13 @@ class Engine:
                 event.apply(push, minute)
         return push
 
-    def _turn_over(self, state: State, minute: int, forced: tuple[Floats, Floats] | None) -> None:
+    def _turn_over(self, state: State, minute: int, forced: Forced | None) -> None:
         """Positions that people open and close by choice, and the open interest that results."""
         _, levels, lumps = self._day(minute // DAY_MINUTES)
         row = minute % DAY_MINUTES
         growth = levels[:, row + 1] - levels[:, row]
         if forced:
-            gone = (forced[0] + forced[1]).sum(axis=1)
+            gone = (forced.longs + forced.shorts).sum(axis=1)
             state.lost += float(gone.sum() / state.interest.sum())
             state.interest = state.interest - gone
             growth = np.minimum(growth, 0.0)
@@ -245,27 +258,23 @@ class Engine:
         return float(max(recent.mean(), recent[-1]))
 
 
-def _live(
-    state: State, steps: Floats, push: Push, depth: float
-) -> tuple[Floats, tuple[Floats, Floats] | None]:
-    """Sixty seconds of price. Passed liquidation prices become market orders, which move the price further.
+def _live(state: State, steps: Floats, push: Push, depth: float) -> tuple[Floats, Swept]:
+    """Sixty seconds of price, and the positions swept in them.
 
-    `depth` is USD per 1 % of price.
+    Passed liquidation prices become market orders, which move the price further. `depth` is USD per 1 % of price.
     """
     outside = (state.level + np.cumsum(steps) + push.drive).tolist()
     thickness = (push.depth * depth / 0.01).tolist()
     ledger = state.ledger
     price = np.empty(SECONDS)
-    forced: tuple[Floats, Floats] | None = None
+    swept: Swept = []
     lasting = 0.0
     for second in range(SECONDS):
         state.impact *= _FADE
         here = outside[second] + lasting + state.impact
         if here < ledger.next_long or here > ledger.next_short:
             longs, shorts = ledger.sweep(here)
-            if forced is None:
-                forced = np.zeros((len(longs), SECONDS)), np.zeros((len(longs), SECONDS))
-            forced[0][:, second], forced[1][:, second] = longs, shorts
+            swept.append((second, longs, shorts))
             state.waiting += float(longs.sum() - shorts.sum()) * float(np.exp(here))
         if state.waiting:
             supply = thickness[second] * (1 + _BARGAIN * abs(state.impact))
@@ -275,7 +284,7 @@ def _live(
             lasting -= _LASTING * move
         price[second] = here
     state.level += lasting
-    return price, forced
+    return price, swept
 
 
 def _pegged(seed: int, coin: Coin, minute: int) -> Floats:

@@ -68,7 +68,7 @@ class SimulatedMarket:
         self._seed, self._positions = seed, positions
         self._events: list[Event] = []
         self._desks: dict[str, Desk] = {}
-        self._past: Recent[tuple[int, int], Bars] = Recent(1600)
+        self._past: Recent[tuple[int, int], Bars] = Recent(900)
         self._paths: Recent[tuple[str, int], Stretch] = Recent(128)
         self._listed = {coin.base: instruments(coin) for coin in COINS}
         self._instruments = [

@@ -73,9 +73,10 @@ def nodes(terms: Terms, path: Stretch, offset: Floats, exchange: str) -> Nodes:
     buys = (lots * share + field(word, 56, 7)).astype(np.int64)
     buys = np.minimum(buys, lots)
     sells = lots - buys
-    if exchange in path.forced:
-        sells = sells + (path.forced[exchange][0] / terms.lot).astype(np.int64)
-        buys = buys + (path.forced[exchange][1] / terms.lot).astype(np.int64)
+    if path.forced and exchange:
+        longs, shorts = path.forced.of(exchange)
+        np.add.at(sells.reshape(-1), path.forced.points, (longs / terms.lot).astype(np.int64))
+        np.add.at(buys.reshape(-1), path.forced.points, (shorts / terms.lot).astype(np.int64))
     most = _MOST if points == 60 else 4 * _MOST
     return Nodes(
         bid=bid,

@@ -6,7 +6,7 @@ import numpy as np
 
 from exchanges.local.simulator.climate import DAY_MINUTES, Climate, climate, minute_returns, peg
 from exchanges.local.simulator.climate import interest as usual_interest
-from exchanges.local.simulator.coins import OI_SHARES, Coin
+from exchanges.local.simulator.coins import OI_SHARES, Coin, instruments
 from exchanges.local.simulator.noise import Floats, Ints, key, normal
 
 HISTORY_DAYS = 62
@@ -20,6 +20,21 @@ _NO_FLOW: Floats = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forced:
+    """Forced closes: coins of longs and shorts, a row for each exchange, a column for each of the `points`."""
+
+    exchanges: tuple[str, ...]
+    points: Ints  # places in the flattened array of points; one may come twice
+    longs: Floats
+    shorts: Floats
+
+    def of(self, exchange: str) -> tuple[Floats, Floats]:
+        """Longs and shorts of one exchange."""
+        row = self.exchanges.index(exchange)
+        return self.longs[row], self.shorts[row]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
     """Some whole minutes of one coin, each with the same number of price points (rows are minutes)."""
 
@@ -27,9 +42,7 @@ class Stretch:
     price: Floats  # log USD price at each point
     activity: Floats  # trading at each point relative to the usual
     lean: Floats  # taker imbalance at each point, -1 to 1
-    forced: dict[
-        str, tuple[Floats, Floats]
-    ]  # exchange -> coins of forced (sells, buys) at each point
+    forced: Forced | None
 
 
 class History:
@@ -109,24 +122,29 @@ class History:
             price=price,
             activity=self.weather.activity[rows, None] * busy(move),
             lean=leaning(move, self.weather.lean[rows, None]),
-            forced=self._forced_at(rows, price) if len(self.forced_long) else {},
+            forced=self._forced_at(rows, price) if len(self.forced_long) else None,
         )
 
-    def _forced_at(self, rows: slice, price: Floats) -> dict[str, tuple[Floats, Floats]]:
-        """Forced closes at the extreme price of their minute."""
+    def _forced_at(self, rows: slice, price: Floats) -> Forced | None:
+        """Forced closes, each at the extreme price of its minute."""
         rate_long, rate_short = self.forced_long[rows], self.forced_short[rows]
         hit = np.flatnonzero(rate_long + rate_short)
         if not len(hit):
-            return {}
-        lowest, highest = price[hit].argmin(axis=1), price[hit].argmax(axis=1)
-        found: dict[str, tuple[Floats, Floats]] = {}
-        for exchange in _perp_exchanges(self._coin):
-            interest = self._interest_of_day(exchange, int(self.minutes[rows][0]))
-            sells, buys = np.zeros(price.shape), np.zeros(price.shape)
-            sells[hit, lowest] = rate_long[hit] * interest
-            buys[hit, highest] = rate_short[hit] * interest
-            found[exchange] = (sells, buys)
-        return found
+            return None
+        first, points = int(self.minutes[rows][0]), price.shape[1]
+        exchanges = tuple(i.exchange for i in instruments(self._coin) if i.perp)
+        interest = np.array([self._interest_of_day(name, first) for name in exchanges])[:, None]
+        none = np.zeros(len(hit))
+        places = (
+            hit * points + price[hit].argmin(axis=1),
+            hit * points + price[hit].argmax(axis=1),
+        )
+        return Forced(
+            exchanges=exchanges,
+            points=np.concatenate(places),
+            longs=interest * np.concatenate((rate_long[hit], none)),
+            shorts=interest * np.concatenate((none, rate_short[hit])),
+        )
 
 
 def busy(move: Floats) -> Floats:
@@ -149,11 +167,6 @@ def _new_ground(level: Floats) -> Floats:
     height = np.maximum.accumulate(np.column_stack((before, hours[_REMEMBERED:])), axis=1)
     share = _DENSITY * np.diff(height, axis=1).ravel()
     return np.minimum(share[-len(level) :], 0.02)
-
-
-def _perp_exchanges(coin: Coin) -> list[str]:
-    letters = {"B": "binance", "Y": "bybit", "O": "okx", "H": "hyperliquid"}
-    return [letters[code[0]] for code in coin.markets.split() if code[1] == "p"]
 
 
 def _index(minutes: Ints, nodes: int) -> Ints:
