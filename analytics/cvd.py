@@ -263,7 +263,10 @@ class FlowLog:
         """Whether an id too old to remember belongs to a trade that was not counted yet."""
         if known is Known.SEEN:
             return False
-        if any(start <= ts <= end for start, end in (*self._gaps, *self._missed)):
+        blind = any(
+            start < ts < end for start, end in self._gaps
+        )  # what lies on the edges was seen
+        if blind or any(start < ts <= end for start, end in self._missed):
             self._seen.remember(id_)
             return True
         return False

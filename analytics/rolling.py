@@ -76,10 +76,16 @@ class RollingWindows:
         place = second % _LENGTH
         (self._buy if bought else self._sell)[place] += value
         self._count[place] += 1
-        for sums, minutes in zip(self._sums, MINUTES, strict=True):
-            if back < 60 * minutes:
-                sums[0 if bought else 1] += value
-                sums[2] += 1
+        side = 0 if bought else 1
+        one, five, fifteen = self._sums
+        fifteen[side] += value
+        fifteen[2] += 1
+        if back < 300:
+            five[side] += value
+            five[2] += 1
+        if back < 60:
+            one[side] += value
+            one[2] += 1
 
     def get(self, now: int) -> dict[int, WindowSum]:
         """The three windows that end at `now`, by their minutes."""

@@ -81,10 +81,9 @@ def amount(value: float, unit: str = "", *, signed: bool = False) -> str:
     if not math.isfinite(value):
         return NOT_KNOWN
     size = abs(value)
-    if size >= 1e7:
+    text = f"{size:,.0f}" if size >= 999.95 else significant(size, 4)
+    if size >= 1e7 or 0 < size < 1e-9:
         text = _compact(size)
-    else:
-        text = f"{size:,.0f}" if size >= 999.95 else significant(size, 4)
     return f"{_sign(value, signed)}{text} {unit}".rstrip()
 
 
@@ -280,7 +279,7 @@ def _percent_decimals(points: float) -> int:
 
 
 def _compact(size: float) -> str:
-    if size >= 1e16:
+    if size >= 1e16 or 0 < size < 1e-9:
         return f"{size:.2e}"
     for unit, name in _UNITS:
         if size >= unit * 0.99995:  # 999.96k reads 1.00M

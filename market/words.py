@@ -43,7 +43,7 @@ class Typed:
 
 def typed(text: str, *, example: str = "", largest: float = LARGEST) -> Typed:
     """Read a number with its unit and sign; `200%` is 200 with the unit %."""
-    word = plain(text).lower().replace(" ", "")
+    word = re.sub(r"\s+(?=[%$]|usd)", "", plain(text).lower())
     match = _NUMBER.fullmatch(word)
     if match is None or (match["sign"] and match["sign2"]) or (match["money"] and match["unit"]):
         raise UserError(_not_a_number(text, word), example)
@@ -124,7 +124,10 @@ def _length(word: str) -> int | None:
     text = re.sub(r"(\d{1,3})w", lambda m: f"{int(m[1]) * 7}d", text)
     if not _WINDOW.fullmatch(text):
         return None
-    return sum(int(count) * _WINDOW_UNITS[unit] for count, unit in _WINDOW_PART.findall(text))
+    parts = _WINDOW_PART.findall(text)
+    if len({unit for _count, unit in parts}) < len(parts):  # 1h1h
+        return None
+    return sum(int(count) * _WINDOW_UNITS[unit] for count, unit in parts)
 
 
 def _length_name(ms: int) -> str:

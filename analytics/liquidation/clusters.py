@@ -32,9 +32,9 @@ def clusters(found: LiquidationMap, position: PositionSide) -> list[Cluster]:
     total = float(mass.sum())
     if total <= 0:
         return []
-    filled = mass[mass > 0]
-    middle = float(np.median(filled))
-    limit = max(middle + 3 * float(np.median(np.abs(filled - middle))), LEAST * total)
+    reach = _reach(found, position, mass)
+    middle = float(np.median(reach))
+    limit = max(middle + 3 * float(np.median(np.abs(reach - middle))), LEAST * total)
     runs = _runs(np.flatnonzero(mass > limit).tolist())
     made = [_cluster(found, position, mass, total, first, last) for first, last in runs]
     return sorted(made, key=lambda each: abs(each.distance))
@@ -56,6 +56,15 @@ def within(found: LiquidationMap, band: float) -> tuple[float, float]:
     centres = np.sqrt(found.edges[1:] * found.edges[:-1])
     near = np.abs(centres / found.price - 1) <= band
     return float(found.long_usd[near].sum()), float(found.short_usd[near].sum())
+
+
+def _reach(found: LiquidationMap, position: PositionSide, mass: Floats) -> Floats:
+    """The bins from the price to the farthest level, empty ones included."""
+    place = int(np.clip(np.searchsorted(found.edges, found.price), 0, len(mass)))
+    filled = np.flatnonzero(mass)
+    if position is PositionSide.LONG:
+        return mass[int(filled[0]) : max(place, int(filled[-1]) + 1)]
+    return mass[min(place, int(filled[0])) : int(filled[-1]) + 1]
 
 
 def _runs(places: Sequence[int]) -> list[tuple[int, int]]:

@@ -52,18 +52,22 @@ class History:
         self._seed, self._coin = seed, coin
         self.start = start
         self.first = (start // DAY_MINUTES - HISTORY_DAYS) * DAY_MINUTES
-        self.minutes: Ints = np.arange(self.first, start, dtype=np.int64)
-        self.weather: Climate = climate(seed, coin, self.minutes)
-        self.close = self._prices()
+        minutes: Ints = np.arange(self.first, start, dtype=np.int64)
+        weather = climate(seed, coin, minutes)
+        self.close = self._prices(minutes, weather)
+        # Kept for as long as the market runs, so in half the width.
+        self._activity = weather.activity.astype(np.float32)
+        self._lean = weather.lean.astype(np.float32)
+        self._usual = weather.usual.astype(np.float32)
         self.forced_long, self.forced_short, self._drawn = self._forced()
         self._ends: dict[str, float] = {}
         self._dawns: dict[str, Floats] = {}
 
-    def _prices(self) -> Floats:
+    def _prices(self, minutes: Ints, weather: Climate) -> Floats:
         """Log price at the end of each minute; the last one is the level of the coin table."""
         if self._coin.pegged:
-            return peg(self._seed, self._coin, self.minutes + 1)
-        steps = minute_returns(self._seed, self._coin, self.minutes, self.weather)
+            return peg(self._seed, self._coin, minutes + 1)
+        steps = minute_returns(self._seed, self._coin, minutes, weather)
         path = np.cumsum(steps)
         level = np.log(self._coin.price) + 0.02 * float(
             normal(key(self._seed, self._coin.base, "level"), _one())[0]
@@ -77,10 +81,10 @@ class History:
         leveraged positions of that time have their liquidation prices.
         """
         if not self._coin.interest:
-            return _NO_FLOW, _NO_FLOW, np.zeros(len(self.minutes) + 1)
+            return _NO_FLOW, _NO_FLOW, np.zeros(len(self.close) + 1)
         long = _new_ground(-self.close)
         short = _new_ground(self.close)
-        age = np.arange(len(self.minutes)) / DAY_MINUTES
+        age = np.arange(len(self.close)) / DAY_MINUTES
         drawn = _EXITS * np.cumsum((long + short) * np.exp(age)) * np.exp(-age)
         return long, short, np.append(0.0, drawn)
 
@@ -106,10 +110,11 @@ class History:
     def stretch(self, first: int, last: int) -> Stretch:
         """The minutes first <= m < last, bridged to `NODES` price points."""
         rows = slice(first - self.first, last - self.first)
-        minutes, close = self.minutes[rows], self.close[rows]
+        minutes: Ints = np.arange(first, last, dtype=np.int64)
+        close = self.close[rows]
         before = self.close[first - self.first - 1] if first > self.first else close[0]
         opening = np.concatenate(([before], close[:-1]))
-        deviation = self.weather.usual[rows] / np.sqrt(NODES)
+        deviation = self._usual[rows].astype(np.float64) / np.sqrt(NODES)
         points = np.arange(1, NODES + 1)
         steps = normal(key(self._seed, self._coin.base, "bridge"), _index(minutes, NODES))
         walk = np.cumsum(steps, axis=1)
@@ -120,8 +125,8 @@ class History:
         return Stretch(
             minutes=minutes,
             price=price,
-            activity=self.weather.activity[rows, None] * busy(move),
-            lean=leaning(move, self.weather.lean[rows, None]),
+            activity=self._activity[rows, None] * busy(move),
+            lean=leaning(move, self._lean[rows, None].astype(np.float64)),
             forced=self._forced_at(rows, price) if len(self.forced_long) else None,
         )
 
@@ -131,7 +136,7 @@ class History:
         hit = np.flatnonzero(rate_long + rate_short)
         if not len(hit):
             return None
-        first, points = int(self.minutes[rows][0]), price.shape[1]
+        first, points = self.first + rows.start, price.shape[1]
         exchanges = tuple(i.exchange for i in instruments(self._coin) if i.perp)
         interest = np.array([self._interest_of_day(name, first) for name in exchanges])[:, None]
         none = np.zeros(len(hit))
