@@ -8,11 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from alerts.metrics import Metrics
 from alerts.service import AlertService
 from exchanges.streams.supervisor import Streams
+from exchanges.streams.warm import past_interest
 
 import handlers  # noqa: F401 - importing the package registers the commands
 from bot.children import child
@@ -81,6 +83,8 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
         await market.start()
         streams = Streams(market.endpoints, clock, wall, warm_url=_warm_url(settings, url))
         market.streams = streams
+        if settings.mode == "recording":
+            market.past = partial(past_interest, url)
         stack.push_async_callback(streams.close)
         store, people = Alerts(database), People(database)
         alerts = AlertService(store, market, Metrics(market), clock, wall)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +48,7 @@ VENUES: Mapping[str, type[Exchange]] = {
     each.id: each for each in (Binance, Bybit, Okx, Hyperliquid, Coinbase)
 }
 TTL_TICKER, TTL_CANDLES, TTL_INTEREST, TTL_FUNDING, TTL_BOOK = 2.0, 5.0, 10.0, 20.0, 1.0  # seconds
-TTL_HISTORY, TTL_TIERS = 30.0, 3600.0
+TTL_HISTORY, TTL_TIERS, TTL_PAST = 30.0, 3600.0, 30.0
 STALE_TICKER, STALE_INTEREST, STALE_FUNDING = 60.0, 120.0, 120.0  # an old answer, told by its ts
 TABLE_AGE = DAY  # a table of instruments is fetched anew when it is older
 SAMPLES_KEPT = 1500  # of open interest per instrument in memory: a day of minutes
@@ -71,6 +71,8 @@ class Market:
         self.clock = clock
         self.wall = wall
         self.streams: Any = None  # set by whoever runs the streams
+        # The open interest that a recording holds: what a bot that ran since its start would have kept.
+        self.past: Callable[[Instrument], Awaitable[list[OpenInterest]]] | None = None
         tls = ssl.create_default_context(cafile=certifi.where())  # once: 40 ms each
         self.venues = {name: _venue(name, endpoints, clock, wall, tls) for name in exchanges}
         self.coingecko = (
@@ -291,8 +293,9 @@ class Market:
         return await self._rates.rate(quote)
 
     def status(self) -> list[VenueStatus]:
-        """One line per venue: its breaker and its calls."""
-        return [_status(name, venue) for name, venue in self.venues.items()]
+        """One line per venue: its breaker, its calls and its trade streams."""
+        streams = self.streams.status() if self.streams is not None else {}
+        return [_status(name, venue, streams.get(name)) for name, venue in self.venues.items()]
 
     async def _fresh_interest(self, instrument: Instrument) -> OpenInterest:
         """Past the cache, so that an outage cannot turn an old value into a new sample."""
@@ -310,7 +313,17 @@ class Market:
                 rows.setdefault(
                     ts, OpenInterest(instrument=instrument, ts=ts, amount=amount, value=value)
                 )
+        for each in await self._past_of(instrument):
+            rows.setdefault(each.ts, each)
         return [rows[ts] for ts in sorted(rows) if start <= ts < end]
+
+    async def _past_of(self, instrument: Instrument) -> list[OpenInterest]:
+        past = self.past
+        if past is None:
+            return []
+        return await self._cache.get(
+            ("past interest", instrument.key), TTL_PAST, lambda: past(instrument)
+        )
 
     def _venue(self, exchange: str) -> Exchange:
         venue = self.venues.get(exchange)
@@ -348,7 +361,7 @@ def _venue(
     return kind(caller, clock, wall)
 
 
-def _status(name: str, venue: Exchange) -> VenueStatus:
+def _status(name: str, venue: Exchange, stream: Any) -> VenueStatus:
     breaker = venue.caller.breaker
     return VenueStatus(
         exchange=name,
@@ -359,4 +372,7 @@ def _status(name: str, venue: Exchange) -> VenueStatus:
         instruments=len(venue.instruments),
         calls=breaker.calls,
         errors=breaker.errors,
+        watched=stream.watched if stream else 0,
+        trades=stream.trades if stream else 0,
+        last_trade_ts=stream.last_trade_ts if stream else None,
     )

@@ -92,7 +92,7 @@ class Instrument:
     quote: str
     perp: bool
     contract_size: float = 1.0
-    multiplier: float = 1.0  # coins in one unit of the exchange's base name: 1000 for 1000PEPE; price / multiplier is per coin
+    multiplier: float = 1.0  # coins in one unit of the exchange's base name: 1000 for 1000PEPE
     price_step: float = 0.0
     amount_step: float = 0.0
     id: str = ""  # the exchange's own id: BTCUSDT, BTC-USDT-SWAP, BTC

@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 from aiohttp import web
 
+from exchanges.local import warm
 from exchanges.local.faults import Fault, Faults, Faulty
 from exchanges.local.source import Control, Source
 from exchanges.local.venue import LocalVenue
@@ -71,6 +72,7 @@ class LocalServer:
         for venue in self.venues.values():
             app.add_routes(venue.routes())
         app.add_routes(CoinGecko(self.source).routes())
+        app.add_routes(warm.routes(self.source, self.venues))
         app.add_routes(
             [
                 web.get("/clients.json", self._clients),

@@ -45,7 +45,7 @@ class Source(Protocol):
         ...
 
     def trades(self, instrument: Instrument, start: int, end: int) -> list[Trade]:
-        """Trades with start < ts <= min(end, now), in order; ids are consecutive integers per instrument where `numbered`."""
+        """Trades with start < ts <= min(end, now), in order; a simulated market numbers them without holes."""
         ...
 
     def recent_trades(self, instrument: Instrument, limit: int) -> list[Trade]:

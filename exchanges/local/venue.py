@@ -22,5 +22,5 @@ class LocalVenue(Protocol):
         ...
 
     def trade_feed(self, instrument: Instrument) -> Feed:
-        """The trade stream of one instrument, as the venue's own frames (also used to warm a client from a recording)."""
+        """The trade stream of one instrument as the venue's own frames; also warms a client from a recording."""
         ...

@@ -8,7 +8,7 @@ from bot.config import SettingsError, load, moment
 from market.clock import FixedClock
 
 
-def settings(tmp_path: Path, dotenv: str = "", **environment: str):  # noqa: ANN201
+def settings(tmp_path: Path, dotenv: str = "", **environment: str):
     path = tmp_path / ".env"
     path.write_text(dotenv)
     return load(environment, path)
@@ -59,7 +59,7 @@ def test_bad_values_are_refused_in_one_sentence(
 
 
 def test_unknown_names_in_the_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="sets ADMIN_ID, which is not a setting .* did you mean ADMIN_IDS"):
+    with pytest.raises(SettingsError, match=r"sets ADMIN_ID, which is not a setting .* did you mean ADMIN_IDS"):
         settings(tmp_path, "ADMIN_ID=5")
 
 

@@ -285,7 +285,7 @@ def test_a_bad_folder_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         Recording(write(tmp_path / "r", {}, **about), clock)
-    with pytest.raises(ValueError, match="no readable recording.json"):
+    with pytest.raises(ValueError, match=r"no readable recording\.json"):
         Recording(tmp_path, clock)
 
 

@@ -1,12 +1,15 @@
 """The simulated market keeps its own books: trades, candles, ids and grids agree, whoever asks first."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from exchanges.local.simulator import SimulatedMarket, parse_scenarios
 from exchanges.local.simulator.coins import COINS, Grid, instruments
+from exchanges.local.simulator.desk import Desk, terms
+from exchanges.local.simulator.tape import Recent, Tape
 from market.clock import FixedClock, MarketClock
 from market.types import DAY, EXCHANGES, HOUR, MINUTE, TIMEFRAMES, Candle, Instrument, Side, Trade
 
@@ -93,14 +96,41 @@ def test_the_trades_of_a_minute_sum_to_its_candle(key: str, minute: int) -> None
 
 def test_a_minute_without_trades_repeats_the_last_close() -> None:
     source = market(600 * MINUTE)
-    quiet = 0
-    for key in ("coinbase:USDT/USD", "coinbase:BONK/USD", "binance:BONK/USDT", "coinbase:OP/USD"):
-        candles = source.candles(named(source, key), "1m", START - 2 * DAY, START + 600 * MINUTE)
+    quiet: list[int] = []
+    for key in ("coinbase:USDT/USD", "coinbase:WIF/USD", "coinbase:APT/USD", "coinbase:OP/USD"):
+        candles = source.candles(named(source, key), "1m", START - 60 * DAY, START + 600 * MINUTE)
         for before, candle in pairwise(candles):
             if not candle.volume:
-                quiet += 1
+                quiet.append(candle.ts)
                 assert candle.open == candle.high == candle.low == candle.close == before.close
-    assert quiet > 0
+    assert len(quiet) > 5
+
+
+def test_a_day_and_the_live_part_may_begin_without_trades() -> None:
+    source = market()
+    instrument = named(source, "coinbase:OP/USD")
+    coin = next(coin for coin in COINS if coin.base == "OP")
+    desk = Desk(7, coin, START // MINUTE, past=Recent(100), paths=Recent(100))
+    usual = terms(7, coin, instrument)
+    tape = Tape(
+        terms=replace(usual, lots=usual.lots / 20),
+        exchange="",
+        first=desk.history.first,
+        start=desk.history.start,
+        path=desk.path,
+        offset=lambda minutes: desk.offset(instrument, minutes),
+        past=Recent(100),
+    )
+    midnight = START // DAY * 1440
+    days = range(midnight - 20 * 1440, midnight + 1, 1440)
+    begun = [tape.bars(day - 1, day + 1) for day in days]
+    quiet = [(int(rows[3, 0]), rows[:4, 1].tolist()) for rows in begun if not rows[4, 1]]
+    assert len(quiet) > 5
+    assert all(prices == [before] * 4 for before, prices in quiet)
+    for last in range(START // MINUTE + 1, START // MINUTE + 120):  # asked minute by minute
+        (before, _), (_, volume) = tape.bars(last - 2, last)[3], tape.bars(last - 2, last)[4]
+        if not volume:
+            assert tape.bars(last - 1, last)[:4, 0].tolist() == [before] * 4
 
 
 @pytest.mark.parametrize("timeframe", ["3m", "15m", "1h", "4h", "1d"])

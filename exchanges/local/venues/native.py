@@ -49,6 +49,7 @@ def plain(value: float | None) -> str:
     return f"{Decimal(f'{value:.14g}'):f}"
 
 
+@lru_cache(maxsize=65536)  # trades repeat prices and amounts
 def _on_grid(value: float, decimals: int) -> str:
     """With the instrument's decimals, unless that would change the number."""
     text = f"{value:.{decimals}f}"

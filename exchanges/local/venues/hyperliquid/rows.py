@@ -224,9 +224,11 @@ def candle(instrument: Instrument, interval: str, found: Candle) -> dict[str, An
 
 def trade_rows(source: Source, trades: list[Trade]) -> list[dict[str, Any]]:
     """One row a trade, in order; who traded is not known."""
+    if not trades:
+        return []
+    units = native(trades[0].instrument)
     rows: list[dict[str, Any]] = []
     for trade, name in zip(trades, trade_ids(source, trades), strict=True):
-        units = native(trade.instrument)
         rows.append(
             {
                 "coin": trade.instrument.id,
