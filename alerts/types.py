@@ -38,6 +38,7 @@ class Cross:
     op: Op
     level: float
     rearm: float | None = None  # None: armed again as soon as the metric is back on the first side
+    touch: bool = False  # reaching the level counts, as for prices; else it has to be exceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +116,20 @@ class AlertState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A metric at a moment. `low`/`high` are its extremes since the sample before, so that a touch is never missed."""
+    """A metric at a moment. `low`/`high` are its extremes since the sample before, so that a touch is never missed.
+
+    `since`: the extremes are those of (since, ts]; a rule that was looked at later than `since` cannot use them.
+    `rebased`: the metric is made of other parts than before (a venue came or went); sides are learnt anew from
+    this sample, and nothing fires on it.
+    """
 
     ts: int
     value: float
     low: float | None = None
     high: float | None = None
     bar_ts: int = 0
+    since: int | None = None
+    rebased: bool = False
     reading: Reading[float] | None = None
     extra: Mapping[str, Reading[float]] = field(
         default_factory=dict

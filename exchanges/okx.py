@@ -10,7 +10,6 @@ from exchanges.base import (
     day,
     levels,
     oldest_first,
-    tier_rows,
     with_intervals,
 )
 from exchanges.payloads.okx import (
@@ -52,6 +51,7 @@ HISTORY_STEPS = {"5m": "5m", "1h": "1H", "1d": "1D"}
 HISTORY_PAGE = 100
 RECENT_CANDLES = 1440  # older ones have another address and shorter pages
 OLD_PAGE = 100
+TAKER_FEE = "0.0005"  # of a swap at the lowest account level; part of what a position has to keep
 
 
 class Okx(Exchange):
@@ -227,25 +227,22 @@ class Okx(Exchange):
         )
 
     async def tiers(self, instrument: Instrument) -> TierTable | None:
-        """Position tiers; bounds in contracts become USD at the present mark price."""
-        params = {"instType": "SWAP", "tdMode": "cross", "instFamily": _family(instrument)}
-        page, interest = await asyncio.gather(
-            self.caller.ask("publicGetPublicPositionTiers", params, Data[TierRow]),
-            self.caller.ask(
-                "publicGetPublicMarkPrice", {"instType": "SWAP"} | _named(instrument), Data[MarkRow]
-            ),
-        )
-        mark = per_coin(instrument, interest.data[0].mark_px) if interest.data else None
-        if not page.data or mark is None:
+        """Position tiers: the caps count contracts, and the rate of a tier applies to the whole position."""
+        params = {"instType": "SWAP", "tdMode": "isolated", "instFamily": _family(instrument)}
+        page = await self.caller.ask("publicGetPublicPositionTiers", params, Data[TierRow])
+        if not page.data:
             return None
-        unit = instrument.contract_size * mark
         return TierTable(
             exchange=self.id,
             base=instrument.base,
-            tiers=tier_rows([(row.max_sz * unit, row.mmr, row.max_lever) for row in page.data]),
+            tiers=tuple(sorted((row.max_sz, row.mmr, 0.0, row.max_lever) for row in page.data)),
             as_of=day(self.clock.now()),
             source="OKX position tiers",
-            extra={"bounds": f"contracts at a mark price of {mark:g}"},
+            extra={
+                "form": "whole",
+                "taker_fee": TAKER_FEE,
+                "contract_size": repr(instrument.contract_size),
+            },
         )
 
     async def _bars(

@@ -1,20 +1,33 @@
 """/cvd: who pressed the price, over the perps of every venue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from analytics.divergence import divergences
 from charts.candles import Pane
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
 from handlers.flows import Flows, flows, reference_candles, source_text
+from handlers.outages import named
 from handlers.ta import candle_chart
-from handlers.words import at_most, symbol
+from handlers.times import at
+from handlers.words import at_most, keyboard, symbol
 from market import format as fmt
+from market.errors import SourceError
 from market.language import _
-from market.types import DAY, EXCHANGE_NAMES, HOUR, MINUTE, TIMEFRAMES, Candle, Instrument, Reading
+from market.types import (
+    DAY,
+    EXCHANGE_NAMES,
+    HOUR,
+    MINUTE,
+    TIMEFRAMES,
+    Candle,
+    Instrument,
+    Reading,
+)
 
 USAGE = "/cvd BTC 4h"
-BARS = ((2 * HOUR, "1m"), (8 * HOUR, "5m"), (DAY, "15m"), (7 * DAY, "1h"))
+BARS = ((2 * HOUR, "1m"), (8 * HOUR, "5m"), (DAY, "15m"), (3 * DAY, "1h"), (7 * DAY, "2h"))
+Figures = Mapping[str, Reading[float]]
 
 
 @command("cvd", usage=USAGE)
@@ -29,46 +42,44 @@ async def cvd(args: Args, app: App) -> Reply:
     now = app.clock.now()
     found = await flows(app, instruments, window, now)
     figures = found.readings(query.base)
-    figures["cvd_15m"] = _recent(found)
+    coins = args.preferences.unit == "coin"
     name = query.base if perp else _("{base} spot").format(base=query.base)
-    headline = headline_of(name, figures, window)
+    headline = headline_of(name, figures, window, unit=query.base if coins else "")
     picture, turn = await _picture(args, app, instruments, found, window, headline)
-    words = rest[0] if rest else "4h"
+    length = rest[0] if rest else "4h"
     return Reply(
         card=Card(
-            glyph=_glyph(figures["cvd"]),
+            glyph=_glyph(figures["cvd"], found),
             headline=headline,
-            table=_table(figures, found) if len(instruments) > 1 else (),
-            reading=_meaning(figures, turn),
-            evidence=_evidence(figures, found, perp=perp, now=now),
+            table=_table(figures, found, coins=coins) if len(instruments) > 1 else (),
+            reading=_meaning(figures, turn, unit=query.base if coins else ""),
+            evidence=_evidence(args, figures, found, perp=perp, now=now),
             updated=now,
         ),
         picture=picture,
         figures=figures,
-        buttons=[
-            [
-                Button(text=_("🔄 Refresh"), command=f"/cvd {text} {words}", edit=True),
-                Button(text=_("🔔 Turn"), command=f"/alert_cvd {query.base} negative"),
-            ],
-            [
-                Button(text=each, command=f"/cvd {text} {each}", edit=True)
-                for each in ("1h", "4h", "24h")
-                if each != words
-            ],
-        ],
+        buttons=_buttons(text, query.base, length, perp=perp),
     )
 
 
-def _recent(found: Flows) -> Reading[float]:
-    if not found.last_15m:
-        return Reading.missing(_("no flow collected"), unit="USD")
-    return Reading(
-        value=sum(found.last_15m.values()), as_of=found.until, window=15 * MINUTE,
-        venues=tuple(found.last_15m), unit="USD",
-    )  # fmt: skip
+def _buttons(text: str, base: str, length: str, *, perp: bool) -> list[list[Button]]:
+    first = [Button(text=_("🔄 Refresh"), command=f"/cvd {text} {length}", edit=True)]
+    if perp:
+        first.append(Button(text=_("🔔 Turn"), command=f"/alert_cvd {base} negative"))
+    others = [each for each in ("1h", "4h", "24h") if each != length]
+    return keyboard(
+        first, [Button(text=each, command=f"/cvd {text} {each}", edit=True) for each in others]
+    )
 
 
-def headline_of(name: str, figures: dict[str, Reading[float]], window: int) -> str:
+def written(dollars: Reading[float], coins: Reading[float], unit: str) -> str:
+    """A delta in dollars, or in coins where `unit` names one; n/a where it is not known."""
+    if unit:
+        return fmt.shown(coins, lambda v: fmt.amount(v, unit, signed=True), short=True)
+    return fmt.shown(dollars, lambda v: fmt.money(v, signed=True), short=True)
+
+
+def headline_of(name: str, figures: Figures, window: int, unit: str = "") -> str:
     """Who led, with the number; the real window where less was seen than asked for."""
     total = figures["cvd"]
     if total.value is None:
@@ -81,67 +92,101 @@ def headline_of(name: str, figures: dict[str, Reading[float]], window: int) -> s
         else _("nobody led")
     )
     seen = total.window or window
-    length = window if seen >= window - 1000 else max(seen // MINUTE * MINUTE, MINUTE)
+    whole = window if seen >= window - 1000 else seen
+    length = whole // MINUTE * MINUTE if whole >= 2 * MINUTE else whole
     return _("{name} {who}: CVD {cvd} in {length}").format(
-        name=name, who=who, cvd=fmt.money(total.value, signed=True), length=fmt.duration(length)
+        name=name,
+        who=who,
+        cvd=written(total, figures["cvd_base"], unit),
+        length=fmt.duration(length),
     )
 
 
-def _glyph(total: Reading[float]) -> str:
-    if total.value is None:
+def _glyph(total: Reading[float], found: Flows) -> str:
+    if total.value is None or found.gaps:
         return "⚠️"
     return "🟢" if total.value > 0 else "🔴" if total.value < 0 else "⚪"
 
 
-def _table(figures: dict[str, Reading[float]], found: Flows) -> list[str]:
+def _table(figures: Figures, found: Flows, *, coins: bool) -> list[str]:
     rows = [["", "CVD", _("buys")]]
-    for name in (*found.sums, *found.missing):
-        total, share = figures.get(f"cvd.{name}"), figures.get(f"buy_share.{name}")
-        cells = [fmt.NOT_KNOWN, fmt.NOT_KNOWN]
-        if total is not None:
-            cells[0] = fmt.shown(total, lambda v: fmt.money(v, signed=True), short=True)
-        if share is not None:
-            cells[1] = fmt.shown(
-                share, lambda v: fmt.percent(v, 1, signed=False, tight=True), short=True
-            )
-        rows.append([EXCHANGE_NAMES[name], *cells])
+    unknown: Reading[float] = Reading.missing("")
+    name = "cvd_base" if coins else "cvd"
+    for exchange in dict.fromkeys((*found.sums, *found.missing)):
+        total = figures.get(f"{name}.{exchange}", unknown)
+        share = figures.get(f"buy_share.{exchange}", unknown)
+        cells = [
+            fmt.shown(total, _compact if coins else _money, short=True),
+            fmt.shown(share, _share, short=True),
+        ]
+        rows.append([EXCHANGE_NAMES[exchange], *cells])
     return fmt.table(rows)
 
 
-def _meaning(figures: dict[str, Reading[float]], turn: str) -> str:
+def _compact(value: float) -> str:
+    return fmt.compact(value, signed=True)
+
+
+def _money(value: float) -> str:
+    return fmt.money(value, signed=True)
+
+
+def _share(value: float) -> str:
+    return fmt.percent(value, 1, signed=False, tight=True)
+
+
+def _meaning(figures: Figures, turn: str, unit: str) -> str:
     share, recent, total = figures["buy_share"], figures["cvd_15m"], figures["cvd"]
     parts = []
     if share.value is not None:
         parts.append(_("buy share {share}").format(share=fmt.percent(share.value, 1, signed=False)))
     if recent.value is not None:
         turning = total.value is not None and recent.value * total.value < 0
-        last = _("last 15 m {cvd}").format(cvd=fmt.money(recent.value, signed=True))
-        parts.append(last + (_(" (turning)") if turning else ""))
+        cvd = written(recent, figures["cvd_base_15m"], unit)
+        parts.append(_("last 15 m {cvd}").format(cvd=cvd) + (_(" (turning)") if turning else ""))
     line = fmt.SEPARATOR.join(parts)
     return "\n".join(part for part in (line, turn) if part)
 
 
-def _evidence(figures: dict[str, Reading[float]], found: Flows, *, perp: bool, now: int) -> str:
+def _evidence(args: Args, figures: Figures, found: Flows, *, perp: bool, now: int) -> str:
     total = figures["cvd"]
     kind = _("perps") if perp else _("spot")
-    names = fmt.venues(tuple(found.sums)) if found.sums else _("no venue")
-    since = "" if total.since is None else _("since {at}").format(at=fmt.utc(total.since, now))
-    source = source_text(found) if found.sums else ""
+    if not found.sums:
+        return fmt.SEPARATOR.join((_absent(found.missing), _("no data")))
+    since = "" if total.since is None else _("since {at}").format(at=at(total.since, now, args))
     blind = (
         fmt.gaps([(g.from_ts, g.to_ts) for g in found.gaps], now)
         if "trades" in found.sources.values()
         else ""
     )
-    absent = _absent(found.missing)
-    parts = (f"{names} {kind}", since, source, blind, found.note, absent, _("observed"))
+    parts = (
+        f"{fmt.venues(tuple(found.sums))} {kind}",
+        since,
+        source_text(found),
+        blind,
+        _later(figures, found, now),
+        found.note,
+        _absent(found.missing),
+        _(total.kind.value),
+    )
     return fmt.SEPARATOR.join(part for part in parts if part)
 
 
-def _absent(missing: dict[str, str]) -> str:
+def _later(figures: Figures, found: Flows, now: int) -> str:
+    """Venues of the sum that were seen for a shorter time than the others."""
+    edge = figures["cvd"].since or found.since
+    late = {name: each.since for name, each in found.sums.items() if each.since > edge + 1000}
+    return ", ".join(
+        _("{venue} since {at}").format(venue=named(name), at=fmt.utc(since, now))
+        for name, since in late.items()
+    )
+
+
+def _absent(missing: Mapping[str, str]) -> str:
     """Who is not in the sum and why, venues with the same reason together."""
     reasons: dict[str, list[str]] = {}
     for name, why in missing.items():
-        reasons.setdefault(why, []).append(EXCHANGE_NAMES[name])
+        reasons.setdefault(why, []).append(named(name))
     return ", ".join(f"{'+'.join(names)}: {why}" for why, names in reasons.items())
 
 
@@ -158,12 +203,15 @@ async def _picture(
         return None, ""
     timeframe = next(tf for limit, tf in BARS if window <= limit)
     step = TIMEFRAMES[timeframe]
-    i, candles = await reference_candles(
-        app, instruments, timeframe, window // step + 2, args.preferences.exchange
-    )
+    try:
+        i, candles = await reference_candles(
+            app, instruments, timeframe, window // step + 2, args.preferences.exchange
+        )
+    except SourceError:  # the figures stand without their picture
+        return None, ""
     shown = [c for c in candles if c.ts + step > found.since]
     line = cvd_line(found, step)
-    turn = divergence_text(shown, line, step, found.until)
+    turn = divergence_text(args, shown, line, step, found.until)
     pane = Pane(name="CVD", unit="USD", points=tuple(line), zero=True)
     data = candle_chart(app, i, timeframe, shown, headline, lower=pane)
     png = await app.draw("candles", data) if shown else None
@@ -184,7 +232,7 @@ def cvd_line(found: Flows, step: int) -> list[tuple[int, float]]:
 
 
 def divergence_text(
-    candles: Sequence[Candle], line: Sequence[tuple[int, float]], step: int, now: int
+    args: Args, candles: Sequence[Candle], line: Sequence[tuple[int, float]], step: int, now: int
 ) -> str:
     """The newest confirmed divergence of price and CVD, dated when it became known."""
     by_end = dict(line)
@@ -197,10 +245,10 @@ def divergence_text(
     if not found:
         return ""
     last = found[-1]
-    at, known = bars[last.second][0].ts, bars[last.confirmed][0].ts + step
+    second, known = bars[last.second][0].ts, bars[last.confirmed][0].ts + step
     text = (
         _("Divergence: price higher high, CVD lower high at {at} (bearish, confirmed {known})")
         if last.kind == "bearish"
         else _("Divergence: price lower low, CVD higher low at {at} (bullish, confirmed {known})")
     )
-    return text.format(at=fmt.utc(at, now), known=fmt.utc(known, now))
+    return text.format(at=at(second, now, args), known=at(known, now, args))

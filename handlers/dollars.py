@@ -1,4 +1,4 @@
-"""Sums over USDT, USDC and USD at the live rate; where no rate is known that is said, not hidden."""
+"""Sums in US dollars at the live rate; where no rate is known that is said, not hidden."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,29 +11,37 @@ DOLLAR_LIKE = ("USD", "USDT", "USDC")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dollars:
-    """Rates of quote currencies in US dollars. A sum in one currency is left in that currency."""
+    """Dollars for one unit of each quote currency; what has no rate is not in it."""
 
     rates: dict[str, float] = field(default_factory=dict)
     note: str = ""
 
-    def of(self, value: float, quote: str) -> float:
-        """`value` in dollars."""
-        return value * self.rates.get(quote, 1.0)
+    def of(self, value: float, quote: str) -> float | None:
+        """`value` in dollars; None where no market tells the rate."""
+        rate = self.rates.get(quote)
+        return None if rate is None else value * rate
 
 
 async def dollars(app: App, quotes: Iterable[str]) -> Dollars:
-    """Rates for a sum over `quotes`. One currency alone needs none: the sum is of that currency."""
-    wanted = sorted(set(quotes))
-    if len(wanted) < 2:
-        unit = wanted[0] if wanted else "USD"
-        return Dollars(note="" if unit == "USD" else _("in {unit}").format(unit=unit))
+    """Rates of `quotes`. A stablecoin without a rate counts as a dollar and the note says so; nothing else does."""
     rates: dict[str, float] = {}
-    unknown: list[str] = []
-    for quote in wanted:
+    assumed: list[str] = []
+    for quote in sorted(set(quotes)):
         reading = await app.market.usd_rate(quote)
         if reading.value is not None:
             rates[quote] = reading.value
-        else:
-            unknown.append(quote)
-    note = _("{units} counted as USD").format(units="+".join(unknown)) if unknown else ""
+        elif quote in DOLLAR_LIKE:
+            rates[quote] = 1.0
+            assumed.append(quote)
+    note = _("{units} counted as USD").format(units="+".join(assumed)) if assumed else ""
     return Dollars(rates=rates, note=note)
+
+
+def sign_of(quote: str) -> str:
+    """What stands before a price in this currency: $ for dollars and their stablecoins, else nothing."""
+    return "$" if quote in DOLLAR_LIKE else ""
+
+
+def priced(text: str, quote: str) -> str:
+    """A written price with its currency: $94,312.5, or 0.03291 BTC."""
+    return f"${text}" if quote in DOLLAR_LIKE else f"{text} {quote}"

@@ -9,33 +9,34 @@ from exchanges.hub import settle
 from exchanges.types import Capability
 from handlers.app import App
 from handlers.dollars import Dollars, dollars
+from handlers.outages import short
 from market import format as fmt
 from market.errors import SourceError
 from market.language import _
 from market.types import EXCHANGE_NAMES, MINUTE, Candle, Gap, Instrument, Reading
 
 SLACK = 1000  # ms by which a log may have begun after the window and still count as whole
+RECENT = 15 * MINUTE
+LATE = 3 * MINUTE  # the newest candle may have ended so long ago
 
 
 @dataclass(slots=True, kw_only=True)
 class Flows:
-    """What is known of each venue's flow over (since, until]."""
+    """What is known of each venue's flow over (since, until]; in dollars."""
 
     since: int
     until: int
-    sums: dict[str, FlowSum] = field(default_factory=dict)  # in dollars
-    minutes: dict[str, list[tuple[int, float]]] = field(
-        default_factory=dict
-    )  # (open ts, delta in dollars)
-    last_15m: dict[str, float] = field(default_factory=dict)  # delta in dollars
+    sums: dict[str, FlowSum] = field(default_factory=dict)
+    minutes: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # (open ts, delta)
+    recent: dict[str, FlowSum] = field(default_factory=dict)  # of the last 15 minutes, whole ones
     sources: dict[str, str] = field(default_factory=dict)  # "trades" or "taker volume"
     missing: dict[str, str] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     note: str = ""
 
     def readings(self, base: str) -> dict[str, Reading[float]]:
-        """`cvd`, `cvd_base`, `value`, `volume`, `buy_share`, and the same by venue."""
-        return cvd_reading(
+        """`cvd`, `cvd_base`, `value`, `volume`, `buy_share`, and the same by venue; `cvd_15m`."""
+        found = cvd_reading(
             self.sums,
             since=self.since,
             now=self.until,
@@ -43,78 +44,121 @@ class Flows:
             gaps=self.gaps,
             missing=self.missing,
         )
+        found |= self._recent(base)
+        return found
+
+    def _recent(self, base: str) -> dict[str, Reading[float]]:
+        """The end of the window, over the same venues as the whole; a part of them would mislead."""
+        if not self.sums or self.recent.keys() != self.sums.keys():
+            why = _("not 15 minutes of every venue")
+            return dict.fromkeys(("cvd_15m", "cvd_base_15m"), Reading[float].missing(why))
+        gaps = [g for g in self.gaps if g.to_ts > self.until - RECENT]
+        found = cvd_reading(
+            self.recent, since=self.until - RECENT, now=self.until, unit=base, gaps=gaps
+        )
+        return {"cvd_15m": found["cvd"], "cvd_base_15m": found["cvd_base"]}
 
 
 async def flows(app: App, instruments: Sequence[Instrument], window: int, now: int) -> Flows:
-    """The flow of the last `window` ms of each instrument (one a venue)."""
+    """The flow of the last `window` ms of each instrument (one a venue).
+
+    Where a venue has trades for all of it they are used, to the ms; else its candles. A sum with candles in
+    it begins on the whole minute for every venue, so that all have the same edge.
+    """
     await app.market.streams.watch(instruments)
     rates = await dollars(app, {i.quote for i in instruments})
     found = Flows(since=now - window, until=now, note=rates.note)
-    late: dict[str, tuple[Instrument, FlowLog]] = {}
-    asked: list[Instrument] = []
-    for i in instruments:
-        flow = app.market.streams.flow(i)
-        if (
-            flow is not None
-            and flow.started_ts is not None
-            and flow.started_ts <= found.since + SLACK
-        ):
-            _add_trades(found, i, flow, rates)
-        elif Capability.TAKER_VOLUME in app.market.venues[i.exchange].capabilities:
-            asked.append(i)
-        elif flow is not None and flow.started_ts is not None:
-            late[i.exchange] = (i, flow)
-        else:
-            found.missing[i.exchange] = _("no trades collected yet")
-    await _add_candles(app, found, asked, rates)
+    logs, asked, late = _sorted(app, found, instruments, rates)
+    if asked:
+        candles, errors = await settle(
+            {i.exchange: app.market.candles(i, "1m", window // MINUTE + 2) for i in asked}
+        )
+        found.since = found.since // MINUTE * MINUTE
+        found.missing |= {name: short(error.reason) for name, error in errors.items()}
+        for i in (i for i in asked if i.exchange in candles):
+            _add_candles(found, i, candles[i.exchange], rates)
+        if not found.sums:
+            found.since = now - window
+    for i, flow in logs:
+        _add_trades(found, i, flow, rates, whole_minutes=bool(found.sources))
     _add_late(found, late, rates)
     return found
 
 
-def _add_trades(found: Flows, i: Instrument, flow: FlowLog, rates: Dollars) -> None:
-    part = flow.window(found.since, found.until)
-    rate = rates.of(1.0, i.quote)
-    found.sums[i.exchange] = _in_dollars(part, rate)
-    found.minutes[i.exchange] = [
-        (ts, v * rate) for ts, _b, v, _n in flow.minutes(found.since, found.until)
-    ]
-    found.last_15m[i.exchange] = (
-        flow.window(found.until - 15 * MINUTE, found.until).delta_value * rate
-    )
-    found.sources[i.exchange] = "trades"
-    found.gaps += flow.gaps(found.since, found.until)
+Log = tuple[Instrument, FlowLog]
 
 
-def _add_late(found: Flows, late: dict[str, tuple[Instrument, FlowLog]], rates: Dollars) -> None:
-    """Venues watched for less than the window: left out of a sum, used when there is nothing else."""
-    for exchange, (i, flow) in late.items():
-        if found.sums and not all(name in late for name in found.sums):
-            at = fmt.utc(flow.started_ts or found.until, found.until)
-            found.missing[exchange] = _("collecting since {at}").format(at=at)
+def _sorted(
+    app: App, found: Flows, instruments: Sequence[Instrument], rates: Dollars
+) -> tuple[list[Log], list[Instrument], list[Log]]:
+    """Those with trades for the whole window, those whose candles are asked for, those with trades for a part."""
+    logs: list[Log] = []
+    asked: list[Instrument] = []
+    late: list[Log] = []
+    for i in instruments:
+        flow = app.market.streams.flow(i)
+        started = flow.started_ts if flow is not None else None
+        if rates.of(1.0, i.quote) is None:
+            found.missing[i.exchange] = _("no rate of {quote} in USD").format(quote=i.quote)
+        elif flow is not None and started is not None and started <= found.since + SLACK:
+            logs.append((i, flow))
+        elif Capability.TAKER_VOLUME in app.market.venues[i.exchange].capabilities:
+            asked.append(i)
+        elif flow is not None and started is not None:
+            late.append((i, flow))
         else:
-            _add_trades(found, i, flow, rates)
+            found.missing[i.exchange] = _("no trades collected yet")
+    return logs, asked, late
 
 
-async def _add_candles(app: App, found: Flows, asked: Sequence[Instrument], rates: Dollars) -> None:
-    count = (found.until - found.since) // MINUTE + 2
-    calls = {i.exchange: app.market.candles(i, "1m", count) for i in asked}
-    candles, errors = await settle(calls)
-    for i in asked:
-        if i.exchange in errors:
-            found.missing[i.exchange] = errors[i.exchange].reason
-            continue
-        inside = [
-            c for c in candles[i.exchange] if found.since // MINUTE * MINUTE <= c.ts < found.until
-        ]
-        if not inside or any(c.taker_buy_volume is None for c in inside):
-            found.missing[i.exchange] = _("candles without taker volume")
-            continue
-        rate = rates.of(1.0, i.quote)
-        found.sums[i.exchange] = _in_dollars(_sum(inside, found.until), rate)
-        found.minutes[i.exchange] = [(c.ts, _delta(c) * rate) for c in inside]
-        recent = [c for c in inside if c.ts >= found.until // MINUTE * MINUTE - 15 * MINUTE]
-        found.last_15m[i.exchange] = sum(_delta(c) for c in recent) * rate
-        found.sources[i.exchange] = "taker volume"
+def _add_trades(
+    found: Flows, i: Instrument, flow: FlowLog, rates: Dollars, *, whole_minutes: bool
+) -> None:
+    """The trades of one venue; a window is (since, until], a candle holds its first ms: hence the 1 ms."""
+    since = found.since - 1 if whole_minutes else found.since
+    rate = rates.of(1.0, i.quote) or 0.0
+    whole = _in_dollars(flow.window(since, found.until), rate)
+    found.sums[i.exchange] = whole
+    rows = [(ts, value * rate) for ts, _coins, value, _n in flow.minutes(since, found.until)]
+    if rows:  # the first minute counts only from the left edge on
+        rows[0] = (rows[0][0], whole.delta_value - sum(value for _ts, value in rows[1:]))
+    found.minutes[i.exchange] = rows
+    start = found.until - RECENT
+    start = start // MINUTE * MINUTE - 1 if whole_minutes else start
+    if start >= since and (flow.started_ts or 0) <= start + SLACK:
+        found.recent[i.exchange] = _in_dollars(flow.window(start, found.until), rate)
+    found.sources[i.exchange] = "trades"
+    found.gaps += flow.gaps(since, found.until)
+
+
+def _add_late(found: Flows, late: Sequence[Log], rates: Dollars) -> None:
+    """Venues watched for less than the window: left out of a sum, used when there is nothing else."""
+    alone = not found.sums
+    for i, flow in late:
+        if alone:
+            _add_trades(found, i, flow, rates, whole_minutes=False)
+        else:
+            at = fmt.utc(flow.started_ts or found.until, found.until)
+            found.missing[i.exchange] = _("collecting since {at}").format(at=at)
+
+
+def _add_candles(found: Flows, i: Instrument, candles: Sequence[Candle], rates: Dollars) -> None:
+    inside = [c for c in candles if found.since <= c.ts < found.until]
+    if not inside or any(c.taker_buy_volume is None for c in inside):
+        found.missing[i.exchange] = _("candles without taker volume")
+        return
+    end = inside[-1].ts + MINUTE
+    if found.until - end > LATE:
+        found.missing[i.exchange] = _("candles end at {at}").format(at=fmt.utc(end, found.until))
+        return
+    rate = rates.of(1.0, i.quote) or 0.0
+    found.sums[i.exchange] = _in_dollars(_sum(inside, found.until), rate)
+    found.minutes[i.exchange] = [(c.ts, _delta(c) * rate) for c in inside]
+    start = (found.until - RECENT) // MINUTE * MINUTE
+    recent = [c for c in inside if c.ts >= start]
+    if found.since <= start and recent and recent[0].ts <= start:
+        found.recent[i.exchange] = _in_dollars(_sum(recent, found.until), rate)
+    found.sources[i.exchange] = "taker volume"
 
 
 def _delta(candle: Candle) -> float:

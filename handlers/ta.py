@@ -1,21 +1,25 @@
 """/ta and /chart: indicators of one market, and its candles."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from analytics import indicators, vwap
 from charts.candles import CandleChart, Pane
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
+from handlers.times import at
 from handlers.words import at_most, symbol
 from market import format as fmt
 from market.errors import SourceError, UserError
 from market.language import _
-from market.types import EXCHANGE_NAMES, TIMEFRAMES, Candle, Instrument, Reading
+from market.types import EXCHANGE_NAMES, MINUTE, TIMEFRAMES, Candle, Instrument, Reading, Status
 
 TA_USAGE = "/ta BTC 1h"
 CHART_USAGE = "/chart BTC 15m ema"
 DRAWN = 96  # candles in a picture
+LOADED = 600  # so that the longest of its means has ten times its length before
+SPARE = 5  # beside the closed candles an indicator needs
 OVERLAYS = ("ema", "bb", "vwap")
 PANES = ("rsi", "macd", "atr")
 
@@ -26,17 +30,20 @@ async def ta(args: Args, app: App) -> Reply:
     instrument, rest = _instrument(args, app, TA_USAGE)
     at_most(rest, 1, TA_USAGE)
     timeframe = fmt.timeframe(rest[0], example=TA_USAGE) if rest else "1h"
-    candles = await app.market.candles(instrument, timeframe, indicators.CANDLES_NEEDED)
+    candles = await app.market.candles(instrument, timeframe, indicators.CANDLES_NEEDED + SPARE)
     now = app.clock.now()
-    figures = await asyncio.to_thread(indicators.summary, candles, timeframe, now)
-    last = _last_close(candles)
+    summed = await asyncio.to_thread(indicators.summary, candles, timeframe, now)
+    venues = (instrument.exchange,)
+    figures = {name: replace(reading, venues=venues) for name, reading in summed.items()}
+    figures["price"] = _last_price(instrument, candles, timeframe, now)
+    last = figures["price"].value
     shared = f"{instrument.key} {timeframe}"
     return Reply(
         card=Card(
             headline=_headline(instrument, timeframe, figures),
             table=_table(figures, instrument.price_step, last),
             reading=_meaning(figures, last),
-            evidence=_evidence(instrument, timeframe, figures, now),
+            evidence=_evidence(args, instrument, timeframe, figures, now),
             updated=now,
         ),
         figures=figures,
@@ -61,8 +68,29 @@ def _instrument(args: Args, app: App, usage: str) -> tuple[Instrument, tuple[str
     return found, rest
 
 
-def _last_close(candles: list[Candle]) -> float | None:
-    return candles[-1].close if candles else None
+def _last_price(
+    instrument: Instrument, candles: list[Candle], timeframe: str, now: int
+) -> Reading[float]:
+    """The last trade of the running candle, else the last close; too old a one is none."""
+    venues = (instrument.exchange,)
+    if not candles:
+        return Reading.missing(_("no candles"), venues=venues)
+    end = candles[-1].ts + TIMEFRAMES[timeframe]
+    if now - end > 2 * TIMEFRAMES[timeframe]:
+        return Reading.missing(_("the candles are old"), Status.STALE, as_of=end, venues=venues)
+    return Reading(
+        value=candles[-1].close, as_of=min(now, end), venues=venues, unit=instrument.quote
+    )
+
+
+def moved_elsewhere(args: Args, app: App, instrument: Instrument) -> str:
+    """What the evidence says where another venue stands in for the default one."""
+    wanted, used = args.preferences.exchange, instrument.exchange
+    if wanted == used or ":" in args.word(0) or args.word(1).lower() in EXCHANGE_NAMES:
+        return ""
+    if wanted not in app.market.venues:
+        return ""
+    return _("not on {venue}").format(venue=EXCHANGE_NAMES[wanted])
 
 
 def title(instrument: Instrument) -> str:
@@ -91,12 +119,8 @@ def _table(figures: dict[str, Reading[float]], step: float, last: float | None) 
         figures["atr_pct"], lambda v: fmt.percent(v, 2, signed=False, tight=True), short=True
     )
     rows = [
-        [_("close"), fmt.NOT_KNOWN if last is None else fmt.price(last, step)],
-        ["RSI 14", plain("rsi")],
-        [
-            _("MACD hist"),
-            fmt.shown(figures["macd_hist"], lambda v: fmt.significant(v, 4), short=True),
-        ],
+        [_("price"), fmt.NOT_KNOWN if last is None else fmt.price(last, step)],
+        [_("MACD hist"), fmt.shown(figures["macd_hist"], lambda v: fmt.significant(v, 4), short=True)],
         ["Stoch K/D", f"{plain('stoch_k')} / {plain('stoch_d')}"],
         [_("BB low"), price("bb_low")],
         [_("BB high"), price("bb_high")],
@@ -105,9 +129,10 @@ def _table(figures: dict[str, Reading[float]], step: float, last: float | None) 
         ["VWAP", price("vwap")],
         ["EMA 20", price("ema20")],
         ["EMA 200", price("ema200")],
-        [_("cloud"), f"{price('ichimoku_a')} {price('ichimoku_b')}"],
-    ]
-    return fmt.table([row for row in rows if row[0]], "lr")
+        [_("cloud A"), price("ichimoku_a")],
+        [_("cloud B"), price("ichimoku_b")],
+    ]  # fmt: skip
+    return fmt.table(rows, "lr")
 
 
 def _meaning(figures: dict[str, Reading[float]], last: float | None) -> str:
@@ -120,16 +145,24 @@ def _meaning(figures: dict[str, Reading[float]], last: float | None) -> str:
 
 
 def _evidence(
-    instrument: Instrument, timeframe: str, figures: dict[str, Reading[float]], now: int
+    args: Args, instrument: Instrument, timeframe: str, figures: dict[str, Reading[float]], now: int
 ) -> str:
-    where = f"{EXCHANGE_NAMES[instrument.exchange]} {instrument.id or instrument.symbol}"
-    known = [r for r in figures.values() if r.known and r.as_of is not None]
+    known = [
+        r.as_of
+        for name, r in figures.items()
+        if name != "price" and r.known and r.as_of is not None
+    ]
     if not known:
-        return _("{where} · closed candles").format(where=where)
-    newest = max(r.as_of or 0 for r in known)
-    return _("{where} · closed {tf} candles to {at} · observed").format(
-        where=where, tf=timeframe, at=fmt.utc(newest, now)
+        return _("{where} · closed candles").format(where=where(instrument))
+    text = _("{where} · closed {tf} candles to {at} · observed").format(
+        where=where(instrument), tf=timeframe, at=at(max(known), now, args)
     )
+    return text
+
+
+def where(instrument: Instrument) -> str:
+    """The market by its venue and the venue's own name of it: Binance BTCUSDT."""
+    return f"{EXCHANGE_NAMES[instrument.exchange]} {instrument.id or instrument.symbol}"
 
 
 @command("chart", usage=CHART_USAGE)
@@ -156,6 +189,8 @@ def _wishes(rest: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
                 ),
                 CHART_USAGE,
             )
+    if len(set(wanted) & set(PANES)) > 1:
+        raise UserError(_("One of rsi, macd and atr fits under the candles."), CHART_USAGE)
     return timeframe, tuple(dict.fromkeys(wanted))
 
 
@@ -163,68 +198,80 @@ async def chart_reply(
     app: App, instrument: Instrument, timeframe: str, wanted: tuple[str, ...] = ()
 ) -> Reply:
     """Candles of one market as a picture with its words."""
-    candles = await app.market.candles(instrument, timeframe, 400)
+    candles = await app.market.candles(instrument, timeframe, LOADED)
     if not candles:
         raise SourceError(EXCHANGE_NAMES[instrument.exchange], _("no candles"))
     now = app.clock.now()
-    shown = candles[-DRAWN:]
-    first, last = shown[0], shown[-1]
-    change = last.close / first.open - 1 if first.open > 0 else 0.0
-    length = fmt.duration(len(shown) * TIMEFRAMES[timeframe])
-    headline = _("{name} {price}  {change} in {length}").format(
-        name=title(instrument), price=fmt.price(last.close, instrument.price_step),
-        change=fmt.percent(change), length=length,
-    )  # fmt: skip
-    where = f"{EXCHANGE_NAMES[instrument.exchange]} {instrument.id or instrument.symbol}"
-    png = await app.draw(
-        "candles", candle_chart(app, instrument, timeframe, candles, headline, wanted)
+    figures = _chart_figures(instrument, candles[-DRAWN:], TIMEFRAMES[timeframe], now)
+    late = now - (figures["close"].as_of or now)
+    old = late > TIMEFRAMES[timeframe]
+    change = figures["change"]
+    headline = _("{name} {price}{age}  {change} in {length}").format(
+        name=title(instrument),
+        price=fmt.price(candles[-1].close, instrument.price_step),
+        age=_(", {age} old").format(age=fmt.age(late)) if old else "",
+        change=fmt.shown(change, fmt.percent, short=True),
+        length=fmt.duration((change.window or 0) // MINUTE * MINUTE),
     )
-    line = _("{where} · {tf} candles · {age} · observed").format(
-        where=where,
-        tf=timeframe,
-        age=fmt.age(max(0, now - last.ts - (0 if not last.closed else TIMEFRAMES[timeframe]))),
-    )
-    words = " ".join([instrument.key, timeframe, *wanted])
-    base = {"as_of": now, "venues": (instrument.exchange,), "unit": instrument.quote}
+    data = candle_chart(app, instrument, timeframe, candles, headline, wanted)
+    png = await app.draw("candles", data)
     return Reply(
         card=Card(
-            glyph="🟢" if change > 0 else "🔴" if change < 0 else "⚪",
+            glyph="⚠️" if old else _arrow(change.value or 0.0),
             headline=headline,
             reading="" if png else _("The picture could not be drawn; the figures stand."),
-            evidence=line,
+            evidence=_("{where} · {tf} candles · {age} · observed").format(
+                where=where(instrument), tf=timeframe, age=fmt.age(late)
+            ),
             updated=now,
         ),
         picture=Picture(name=f"{instrument.base}-{timeframe}.png", png=png) if png else None,
-        figures=_chart_figures(shown, base),
-        buttons=[
-            [
-                Button(text=_("🔄 Refresh"), command=f"/chart {words}", edit=True),
-                Button(text="TA", command=f"/ta {instrument.key} {timeframe}"),
-            ],
-            [
-                Button(
-                    text=each,
-                    command=f"/chart {instrument.key} {' '.join([each, *wanted])}",
-                    edit=True,
-                )
-                for each in ("5m", "1h", "4h", "1d")
-                if each != timeframe
-            ][:3],
-        ],
+        figures=figures,
+        buttons=_chart_buttons(instrument, timeframe, wanted),
     )
 
 
-def _chart_figures(shown: list[Candle], base: dict[str, Any]) -> dict[str, Reading[float]]:
-    last = shown[-1]
-    return {
-        name: Reading(value=value, **base)
+def _arrow(change: float) -> str:
+    return "🟢" if change > 0 else "🔴" if change < 0 else "⚪"
+
+
+def _chart_buttons(
+    instrument: Instrument, timeframe: str, wanted: tuple[str, ...]
+) -> list[list[Button]]:
+    words = " ".join([instrument.key, timeframe, *wanted])
+    others = [each for each in ("5m", "1h", "4h", "1d") if each != timeframe][:3]
+    return [
+        [
+            Button(text=_("🔄 Refresh"), command=f"/chart {words}", edit=True),
+            Button(text="TA", command=f"/ta {instrument.key} {timeframe}"),
+        ],
+        [
+            Button(
+                text=each, command=" ".join(["/chart", instrument.key, each, *wanted]), edit=True
+            )
+            for each in others
+        ],
+    ]
+
+
+def _chart_figures(
+    instrument: Instrument, shown: list[Candle], step: int, now: int
+) -> dict[str, Reading[float]]:
+    """The newest candle, and the change over all that are drawn."""
+    first, last = shown[0], shown[-1]
+    seen: dict[str, Any] = {"as_of": min(now, last.ts + step), "venues": (instrument.exchange,)}
+    figures: dict[str, Reading[float]] = {
+        name: Reading(value=value, since=last.ts, unit=instrument.quote, **seen)
         for name, value in (
-            ("open", last.open),
-            ("high", last.high),
-            ("low", last.low),
-            ("close", last.close),
+            ("open", last.open), ("high", last.high), ("low", last.low), ("close", last.close),
         )
-    }
+    }  # fmt: skip
+    span = {"since": first.ts, "window": seen["as_of"] - first.ts, "unit": "fraction"}
+    if first.open > 0:
+        figures["change"] = Reading(value=last.close / first.open - 1, n=len(shown), **span, **seen)
+    else:
+        figures["change"] = Reading.missing(_("no price"), Status.UNDEFINED, **span, **seen)
+    return figures
 
 
 def candle_chart(
@@ -237,20 +284,20 @@ def candle_chart(
     **more: Any,
 ) -> CandleChart:
     """The picture of the newest candles; figures that need history are computed over all of them."""
-    where = EXCHANGE_NAMES[instrument.exchange]
-    shown = candles[-DRAWN:]
+    prepared = more.pop("lower", None)
+    shown = candles if prepared else candles[-DRAWN:]
     start = shown[0].ts
-    lower = more.pop("lower", None) or _pane(candles, wanted, start)
+    closed = [c for c in candles if c.closed]  # a running candle feeds no indicator
     return CandleChart(
         title=headline,
-        subtitle=f"{where} · {timeframe} · UTC · {_('observed')}",
+        subtitle=f"{EXCHANGE_NAMES[instrument.exchange]} · {timeframe} · UTC · {_('observed')}",
         mark=app.mark,
         candles=tuple(shown),
         step=TIMEFRAMES[timeframe],
         price_step=instrument.price_step,
         volume_unit=instrument.base,
-        overlays=_overlays(candles, wanted, start),
-        lower=lower,
+        overlays=_overlays(closed, wanted, start),
+        lower=prepared or _pane(closed, wanted, start),
         **more,
     )
 

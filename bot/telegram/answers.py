@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from telegram import Message
 
+from alerts.outcome import Outcome, Refused, Sent
 from bot.telegram.buttons import Buttons
 from bot.telegram.gateway import Gateway
 from bot.telegram.limits import Priority
-from bot.telegram.outcome import Outcome, Refused, Sent
 from bot.telegram.render import OutMessage, render
 from bot.telegram.split import CAPTION_LIMIT
 from handlers.app import App

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from alerts.outcome import Outcome, Refused
 from alerts.types import OutboxRow
 from bot.telegram.buttons import Buttons
 from bot.telegram.gateway import Gateway
 from bot.telegram.limits import Priority
-from bot.telegram.outcome import Outcome, Refused
 from bot.telegram.render import OutMessage, render
 from handlers.base import Button, Card, Picture, Reply
 from market.language import _

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from telegram import Bot, Message
 from telegram.error import BadRequest, ChatMigrated, RetryAfter, TelegramError
 
+from alerts.outcome import Gone, NotSent, Outcome, Refused, Sent, Unknown
 from bot.telegram.build import Sleep, pause_after, seconds
 from bot.telegram.calls import delete_message, edit_message, send_message
 from bot.telegram.limits import ChatLimit, Priority, Turnstile
-from bot.telegram.outcome import Gone, NotSent, Outcome, Refused, Sent, Unknown
 from bot.telegram.redact import Redactor
 from bot.telegram.render import OutMessage
 from bot.telegram.verdict import Verdict, judge

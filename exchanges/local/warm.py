@@ -20,7 +20,7 @@ from exchanges.streams.warm import FIRST, NOW
 from market.types import MINUTE, Instrument
 
 SLICE = 500_000  # bytes that are made at once, about
-SHORTEST, LONGEST = 1_000, 240 * MINUTE  # ms of market time in one slice
+SHORTEST, LONGEST = 1_000, 30 * MINUTE  # ms of market time in one slice
 REPLAY = "REPLAY"
 
 

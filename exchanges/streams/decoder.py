@@ -45,6 +45,7 @@ class Decoder(ABC):
     pause: ClassVar[float] = 0.05
 
     def __init__(self, clock: Clock) -> None:
+        self.local = False  # of a market on this machine, whose clock may run ahead of ours for a moment
         self.bad = 0  # frames and rows that could not be read, or were of nobody's instrument
         self._clock = clock
         self._by_id: dict[str, Instrument] = {}
@@ -132,7 +133,7 @@ class Decoder(ABC):
                 side=side,
                 id=trade_id,
                 order=order,
-                recv_ts=received,
+                recv_ts=0 if self.local else received,
             )
         ]
 

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import aiohttp
 import certifi
 
 from analytics.cvd import FlowLog
@@ -20,9 +19,10 @@ from exchanges.streams.connection import Connection
 from exchanges.streams.decoder import Accepted, Decoder, Event, Refused
 from exchanges.streams.hyperliquid import HyperliquidTrades
 from exchanges.streams.okx import OkxTrades
-from exchanges.streams.warm import NoTrades, past_gaps, past_interest, past_trades
+from exchanges.streams.warm import NoTrades, past_gaps, past_trades
 from exchanges.streams.watched import Watched
 from market.clock import Clock
+from market.errors import SourceError
 from market.types import Instrument, OpenInterest, Trade
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ FILL_TIMEOUT = 300.0  # seconds for the past of a recording
 GOODBYE = 3.0  # seconds that connections get at the end
 
 OnEvents = Callable[[Sequence[Trade | OpenInterest]], None]
-OnInterest = Callable[[Sequence[OpenInterest]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +65,8 @@ class Streams:
         wall: Clock,
         *,
         warm_url: str = "",
-        on_interest: OnInterest | None = None,
     ) -> None:
         self.on_events: list[OnEvents] = []  # called with what is new in a frame; must not block
-        self.on_interest = on_interest  # gets the open interest of a recorded past
         self._endpoints = endpoints
         self._clock, self._wall = clock, wall
         self._warm_url = warm_url
@@ -91,10 +88,6 @@ class Streams:
         if self._warm_url:
             begun = [each.settled for each in records if each.accepted.is_set()]
             await _all(begun, FILL_TIMEOUT)
-
-    async def warm(self, instrument: Instrument) -> None:
-        """Watch an instrument of a recording and have its past, as if it were watched since the start."""
-        await self.watch([instrument])
 
     def state(self, instrument: Instrument) -> SymbolState | None:
         """The live figures of an instrument; None where it is not watched or has not begun."""
@@ -175,15 +168,20 @@ class Streams:
     def _connection(self, key: str) -> Connection:
         found = self._connections.get(key)
         if found is None:
-            make = DECODERS[key]
-            url = self._endpoints.streams[key].rstrip("/") + make.path
+            decoder = self._decoder(key)
+            url = self._endpoints.streams[key].rstrip("/") + decoder.path
             found = self._connections[key] = Connection(
-                url, make(self._clock), clock=self._clock, wall=self._wall,
+                url, decoder, clock=self._clock, wall=self._wall,
                 tls=self._context(url), trust_env=not self._endpoints.mark,
                 sink=self._take, lost=self._lost,
             )  # fmt: skip
             self._task(found.run(), f"stream {key}")
         return found
+
+    def _decoder(self, key: str) -> Decoder:
+        decoder = DECODERS[key](self._clock)
+        decoder.local = bool(self._endpoints.mark)
+        return decoder
 
     def _context(self, url: str) -> ssl.SSLContext | bool:
         if not url.startswith("wss:"):
@@ -279,8 +277,8 @@ class Streams:
         except NoTrades:
             self._refused(record, "the recording has no trades of it")
             return
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            logger.warning("past not fetched instrument=%s reason=%s", key, type(error).__name__)
+        except (SourceError, TimeoutError) as error:
+            logger.warning("past not fetched instrument=%s reason=%s", key, error)
             if record.state is not None:
                 record.blind(0)
             record.begin(began)
@@ -293,19 +291,16 @@ class Streams:
 
     async def _fetch(self, record: Watched) -> int:
         """Count the recorded trades that are missing; returns up to when they are whole."""
-        instrument, key, since = (
-            record.instrument, self._key(record.instrument), record.complete_until(),
-        )  # fmt: skip
-        if since is None and self.on_interest is not None:
-            await self.on_interest(await past_interest(self._warm_url, instrument))
-        decoder = DECODERS[key](self._clock)
+        instrument, since = record.instrument, record.complete_until()
+        key = self._key(instrument)
+        decoder = self._decoder(key)
         decoder.know([instrument])
         async with past_trades(self._warm_url, instrument, decoder, since) as past:
             state = record.begin(past.after)
             async for trades in past.trades:
                 state.update(trades)
         if decoder.bad:
-            raise ValueError("the recorded past made no sense")
+            raise SourceError(instrument.exchange, "the recorded past made no sense")
         record.filled(past.after, past.until, serves=self._connections[key].serves(instrument))
         for start, end in await past_gaps(self._warm_url, instrument):
             state.flow.mark_gap(start, end)

@@ -7,9 +7,9 @@ import pytest
 from aiohttp import web
 from telegram_fakes import TOKEN, Time
 
+from alerts.outcome import NotSent, Sent, Unknown
 from bot.telegram.build import DeskBot, build_bot, connect
 from bot.telegram.gateway import Gateway
-from bot.telegram.outcome import NotSent, Sent, Unknown
 from bot.telegram.render import OutMessage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -8,10 +8,10 @@ import pytest
 from telegram.error import NetworkError, TimedOut
 from telegram_fakes import TOKEN, FakeTelegram, Time, refusal
 
+from alerts.outcome import Gone, NotSent, Outcome, Refused, Sent, Unknown
 from bot.telegram.build import DeskBot
 from bot.telegram.gateway import QUEUE, Gateway
 from bot.telegram.limits import Priority
-from bot.telegram.outcome import Gone, NotSent, Outcome, Refused, Sent, Unknown
 from bot.telegram.render import Key, OutMessage
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from telegram_fakes import ADMIN, TOKEN, Desk, refusal
 
+from alerts.outcome import Gone, Refused, Sent, Unknown
 from alerts.types import OutboxRow
 from bot.telegram.channel import TelegramChannel
 from bot.telegram.menu import entries, publish
-from bot.telegram.outcome import Gone, Refused, Sent, Unknown
 from bot.telegram.redact import Redactor
 from handlers.types import Role
 

@@ -1,11 +1,11 @@
-"""What became of a message: the only answers the gateway gives."""
+"""What became of a message: the only answers a way out gives."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Telegram has it. `message_id` is None where its answer could not be read."""
+    """The other side has it. `message_id` is None where its answer could not be read."""
 
     message_id: int | None = None
 
@@ -19,7 +19,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Telegram will not take this message, however often it is sent."""
+    """This message will not be taken, however often it is sent."""
 
     reason: str = ""
 
