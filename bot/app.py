@@ -46,6 +46,7 @@ class Desk:
     streams: Streams
     alerts: AlertService
     store: Alerts
+    samples: Samples
     people: People
     drawing: Drawing
     wall: WallClock
@@ -71,13 +72,14 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
         stack.push_async_callback(database.close)
         await database.start()
         mark = _mark(settings, clock)
+        samples = Samples(database, _market_name(settings, clock))
         market = Market(
             endpoints=endpoints,
             exchanges=_exchanges(settings),
             clock=clock,
             wall=wall,
             cache_dir=Path("data") / "markets",
-            samples=Samples(database, _market_name(settings, clock)),
+            samples=samples,
         )
         stack.push_async_callback(market.close)
         await market.start()
@@ -94,7 +96,7 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
         )  # fmt: skip
         yield Desk(
             settings=settings, app=app, database=database, market=market, streams=streams,
-            alerts=alerts, store=store, people=people, drawing=drawing, wall=wall, clock=clock,
+            alerts=alerts, store=store, samples=samples, people=people, drawing=drawing, wall=wall, clock=clock,
             market_url=url,
         )  # fmt: skip
 

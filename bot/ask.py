@@ -60,8 +60,9 @@ async def _answer(desk: Desk, text: str) -> tuple[Reply, int]:
     except UserError as error:
         return phrases.user_error(error), USER_ERROR
     except (AssistantError, TimeoutError) as error:
-        known = isinstance(error, AssistantError)
-        return (phrases.known_failure(error) if known else phrases.timed_out()), FAILED
+        if isinstance(error, AssistantError):
+            return phrases.known_failure(error), FAILED
+        return phrases.timed_out(), FAILED
 
 
 def _is_coin(desk: Desk, word: str) -> bool:

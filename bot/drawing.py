@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +20,18 @@ def render(name: str, data: Any) -> bytes:
     from charts import CHARTS  # noqa: PLC0415 - keeps matplotlib out of the bot's own process
 
     return CHARTS[name](data)
+
+
+def _end_with_parent() -> None:
+    """End this worker with the bot: waiting for work it would not notice that the bot was killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _warm() -> None:
@@ -63,7 +77,9 @@ class Drawing:
     def _ensure(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context)
+            self._pool = ProcessPoolExecutor(
+                self._workers, mp_context=context, initializer=_end_with_parent
+            )
         return self._pool
 
 

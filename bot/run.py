@@ -96,7 +96,13 @@ class Chat:
         self.buttons = Buttons(ButtonRows(desk.database), desk.wall)
         self.access = Access(desk.settings.access, front.admin_ids, desk.people, desk.wall)
         channel = TelegramChannel(self.gateway, self._draw, self.buttons, lambda: app.mark)
-        self.outbox = Outbox(desk.store, {"telegram": channel}, desk.wall, wake=desk.alerts.wake)
+        self.outbox = Outbox(
+            desk.store,
+            {"telegram": channel},
+            desk.wall,
+            wake=desk.alerts.wake,
+            on_gone=desk.alerts.chat_changed,
+        )
         self.inbox: Inbox | None = None
         self.webhook: Webhook | None = None
         app.status_lines = self._status

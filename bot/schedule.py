@@ -82,4 +82,5 @@ class Schedule:
 
     async def _prune(self) -> None:
         removed = await prune_main(self._desk.database, self._desk.wall.now())
+        removed += await self._desk.samples.prune(self._desk.clock.now())
         logger.info("pruned rows=%s", removed)

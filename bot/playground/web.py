@@ -183,7 +183,12 @@ class ChatPage:
         data = wish.get("data")
         if not isinstance(data, str) or not 1 <= len(data.encode()) <= 64:
             raise Refused(_("A button carries 1 to 64 bytes."))
-        self._server.press(chat_id, _number(wish, "message_id"), user_id, data)
+        message_id = _number(wish, "message_id")
+        query_id = self._server.press(chat_id, message_id, user_id, data)
+        self._broadcast({
+            "type": "pressed", "chat_id": chat_id, "message_id": message_id, "user_id": user_id,
+            "data": data, "query_id": query_id,
+        })  # fmt: skip
 
     async def _tell_market(self) -> None:
         market = await self._bar.refresh()
