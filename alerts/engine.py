@@ -234,7 +234,7 @@ def change_at(
     """
     window = condition.metric.window
     start = sample.ts - window
-    if state.fired_ts > start:
+    if state.fired_ts and state.fired_ts > start:
         found = next((each for each in samples if state.fired_ts <= each.ts <= sample.ts), None)
     else:
         oldest = start - min(TOLERANCE, max(window // 2, MINUTE))

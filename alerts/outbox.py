@@ -55,6 +55,7 @@ class Outbox:
         self._wake = wake if wake is not None else asyncio.Event()
         self._on_gone = on_gone
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._unnoted: list[tuple[OutboxRow, Outcome]] = []  # what the database could not take
 
     async def run(self) -> None:
         """Deliver until cancelled; what a process before was sending when it died is sent again, marked."""
@@ -87,12 +88,19 @@ class Outbox:
 
     async def deliver(self) -> int:
         """One batch: chats side by side, the messages of each in order. Returns how many were finished."""
+        await self._note()
         rows = await self._store.due(self._wall.now(), BATCH)
         chats: dict[tuple[str, int], list[OutboxRow]] = {}
         for row in rows:
             chats.setdefault((row.channel, row.chat_id), []).append(row)
         finished = await asyncio.gather(*(self._chat(each) for each in chats.values()))
         return sum(finished)
+
+    async def _note(self) -> None:
+        """Note outcomes that the database could not take when they came: until then their chats wait."""
+        while self._unnoted:
+            await self._settle(*self._unnoted[0])
+            del self._unnoted[0]
 
     async def _chat(self, rows: Sequence[OutboxRow]) -> int:
         """Deliver rows of one chat; the first that has to wait holds up the ones behind it."""
@@ -101,8 +109,10 @@ class Outbox:
             for row in rows:
                 try:
                     done = await self._one(row)
-                except AssistantError as error:  # the database: nothing further can be noted down
-                    logger.warning("message not noted row=%d reason=%s", row.id, error)
+                except (
+                    AssistantError
+                ) as error:  # the database: nothing more of this chat until it is back
+                    logger.warning("message held up row=%d reason=%s", row.id, error)
                     return finished
                 if not done:
                     return finished
@@ -123,7 +133,11 @@ class Outbox:
         except Exception:  # a fault of ours must not hold up every other message
             logger.exception("delivery failed row=%d", row.id)
             outcome = Unknown("failed")
-        return await self._settle(row, outcome)
+        try:
+            return await self._settle(row, outcome)
+        except AssistantError:
+            self._unnoted.append((row, outcome))
+            raise
 
     async def _settle(self, row: OutboxRow, outcome: Outcome) -> bool:
         now = self._wall.now()

@@ -35,7 +35,7 @@ UNDO = MINUTE  # wall ms
 FRESH = 20_000  # market ms a look may be old to be shown in a list
 REHEARSED = 1500  # candles at most
 CHAT_GONE = "chat gone"
-PAUSED_BEFORE = "was paused"  # said of a deleted rule, for undo
+WAS = "was "  # said of a deleted rule that was not active, for undo
 KEPT = (RuleStatus.ACTIVE, RuleStatus.PAUSED)
 
 
@@ -205,9 +205,9 @@ class AlertService:
     async def delete(self, rule_ids: Sequence[int], asker: Asker) -> list[AlertRule]:
         """Delete rules; none named means all of the asker's."""
         rules = await self._chosen(rule_ids, asker)
-        for status, reason in ((RuleStatus.ACTIVE, ""), (RuleStatus.PAUSED, PAUSED_BEFORE)):
+        for status in (RuleStatus.ACTIVE, RuleStatus.PAUSED, RuleStatus.DONE):
+            reason = "" if status is RuleStatus.ACTIVE else f"{WAS}{status}"
             await self._set([r for r in rules if r.status is status], RuleStatus.DELETED, reason)
-        await self._set([r for r in rules if r.status is RuleStatus.DONE], RuleStatus.DELETED)
         return rules
 
     async def undo(self, deleted_ts: int, rule_ids: Sequence[int], asker: Asker) -> list[AlertRule]:
@@ -219,10 +219,10 @@ class AlertService:
             rule = await self._store.rule(each)
             if rule is not None and _may(rule, asker) and rule.status is RuleStatus.DELETED:
                 rules.append(rule)
-        paused = [r for r in rules if r.paused_reason == PAUSED_BEFORE]
-        active = [r for r in rules if r not in paused]
+        active = [r for r in rules if not r.paused_reason]
         await self._room(asker.chat_id, len(active))
-        await self._set(paused, RuleStatus.PAUSED)
+        for status in (RuleStatus.PAUSED, RuleStatus.DONE):
+            await self._set([r for r in rules if r.paused_reason == f"{WAS}{status}"], status)
         await self._activate(active)
         return rules
 

@@ -49,7 +49,7 @@ class PriceTape:
         if self._close is None:
             self._close = _middle([row.close for row in rows])
         for candle in rows:
-            end = min(candle.ts + step, now)
+            end = min(candle.ts + step - 1, now)  # the next one begins where this one ends
             if end <= self._until or candle.ts > now:
                 continue
             if not self._believed(candle):

@@ -173,7 +173,7 @@ class Watch:
         metric, now = rule.condition.metric, found.now
         samples = self._own(rule, state, found.samples[metric])
         whole = now // MINUTE * MINUTE
-        middle, first = evaluate(rule, state, [s for s in samples if s.ts <= whole], now)
+        middle, first = evaluate(rule, state, [s for s in samples if s.ts < whole], now)
         after, second = evaluate(rule, middle, samples, now)
         signals = self._marked([*first, *second], metric, now)
         dropped = len(first) + len(second) - len(signals)
@@ -182,7 +182,7 @@ class Watch:
             transition=after.transition - dropped,
             fired_count=after.fired_count - dropped,
         )
-        kept = middle if metric.name == PRICE and middle.last_ts == whole else after
+        kept = middle if metric.name == PRICE and middle.last_ts == whole - 1 else after
         stored = after if signals else kept if self._worth(kept, metric) else None
         return Verdict(rule=rule, before=state, after=after, stored=stored, signals=signals)
 

@@ -11,18 +11,17 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import handlers  # noqa: F401 - importing the package registers the commands
 from alerts.metrics import Metrics
 from alerts.service import AlertService
-from exchanges.streams.supervisor import Streams
-from exchanges.streams.warm import past_interest
-
-import handlers  # noqa: F401 - importing the package registers the commands
 from bot.children import child
 from bot.config import Settings, SettingsError
 from bot.drawing import Drawing
 from bot.local_market import ClockStart, clock_start
 from exchanges.endpoints import LIVE, Endpoints, load_endpoints
 from exchanges.hub import Market
+from exchanges.streams.supervisor import Streams
+from exchanges.streams.warm import past_interest
 from handlers.app import App
 from market.clock import Clock, MarketClock, WallClock
 from storage.alerts import Alerts

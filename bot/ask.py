@@ -11,9 +11,9 @@ from typing import Any
 from bot.app import Desk, open_desk
 from bot.config import Settings, SettingsError
 from bot.telegram import phrases
-from bot.telegram.parse import read_command, resolve
+from bot.telegram.parse import ParsedCommand, read_command, resolve
 from bot.telegram.render import plain
-from handlers.base import COMMANDS, Args, Reply
+from handlers.base import COMMANDS, Args, Command, Reply
 from handlers.types import Role
 from market.errors import AssistantError, UserError
 from market.symbols import parse_query
@@ -47,21 +47,24 @@ async def _answer(desk: Desk, text: str) -> tuple[Reply, int]:
     if parsed is None:
         return phrases.hint(COMMANDS), USER_ERROR
     readings = resolve(parsed, COMMANDS, lambda word: _is_coin(desk, word))
-    first = readings[0]
-    entry = COMMANDS.get(first.name)
+    entry = COMMANDS.get(readings[0].name)
     if entry is None:
-        return phrases.unknown_command(first.name, COMMANDS, first, Role.ADMIN), USER_ERROR
+        return phrases.unknown_command(parsed.name, COMMANDS, readings[0], Role.ADMIN), USER_ERROR
     if len(readings) > 1:
         return phrases.which(readings), USER_ERROR
+    return await _run(desk, entry, readings[0])
+
+
+async def _run(desk: Desk, entry: Command, typed: ParsedCommand) -> tuple[Reply, int]:
+    args = Args(words=typed.words, rest=typed.rest, command=typed.name)
     try:
         async with asyncio.timeout(PATIENCE):
-            args = Args(words=first.words, rest=first.rest, command=first.name)
             return await entry.run(args, desk.app), ANSWERED
     except UserError as error:
         return phrases.user_error(error), USER_ERROR
-    except (AssistantError, TimeoutError) as error:
-        if isinstance(error, AssistantError):
-            return phrases.known_failure(error), FAILED
+    except AssistantError as error:
+        return phrases.known_failure(error), FAILED
+    except TimeoutError:
         return phrases.timed_out(), FAILED
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerts.outbox import Outbox
-from handlers.alert_chart import draw_alert
-
 from bot.app import Desk, follow_clock, open_desk
 from bot.children import child
 from bot.config import Settings
@@ -26,6 +24,7 @@ from bot.telegram.menu import publish
 from bot.telegram.redact import Redactor, guard_logs
 from bot.telegram.router import Router
 from bot.telegram.webhook import Webhook
+from handlers.alert_chart import draw_alert
 from market import format as fmt
 from market.language import _
 from market.symbols import parse_query

@@ -1,6 +1,7 @@
 """The commands, one file per family; importing this package registers them all."""
 
 from handlers import access as access
+from handlers import alerts as alerts
 from handlers import cvd as cvd
 from handlers import desk as desk
 from handlers import funding as funding

@@ -212,7 +212,9 @@ async def _picture(
     shown = [c for c in candles if c.ts + step > found.since]
     line = cvd_line(found, step)
     turn = divergence_text(args, shown, line, step, found.until)
-    pane = Pane(name="CVD", unit="USD", points=tuple(line), zero=True)
+    pane = Pane(
+        name=f"CVD {fmt.venues(tuple(found.sums))}", unit="USD", points=tuple(line), zero=True
+    )
     data = candle_chart(app, i, timeframe, shown, headline, lower=pane)
     png = await app.draw("candles", data) if shown else None
     return (Picture(name=f"{i.base}-cvd.png", png=png) if png else None), turn

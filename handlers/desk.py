@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from handlers.app import App
 from handlers.base import COMMANDS, Args, Button, Card, Command, Reply, command
 from handlers.types import Preferences, Role
+from handlers.words import at_most
 from market.errors import UserError
 from market.language import _
 from market.types import EXCHANGE_NAMES, EXCHANGES
@@ -46,6 +47,7 @@ def _venues(app: App) -> str:
 @command("help", usage="/help cvd", group="Desk")
 async def help_(args: Args, app: App) -> Reply:
     """List the commands, or explain one."""
+    at_most(args.words, 1, "/help cvd")
     name = args.word(0).lstrip("/").lower().replace("-", "_")
     if name:
         entry = COMMANDS.get(name)
@@ -104,6 +106,7 @@ async def settings(args: Args, app: App) -> Reply:
 
 def changed(preferences: Preferences, words: tuple[str, ...]) -> Preferences:
     """`preferences` with the one named in `words` set; UserError when the name or value is not known."""
+    at_most(words, 2, "/settings zone Europe/Berlin")
     name, value = words[0].lower(), words[1] if len(words) > 1 else ""
     if name == "zone":
         return _replaced(preferences, zone=_zone(value))
@@ -126,6 +129,8 @@ def _replaced(preferences: Preferences, **values: str) -> Preferences:
 
 
 def _zone(name: str) -> str:
+    if not name:
+        raise UserError(_("Which time zone?"), "/settings zone Europe/Berlin")
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -137,7 +142,7 @@ def _zone(name: str) -> str:
 
 def _settings_card(preferences: Preferences, *, saved: bool) -> Reply:
     table = [
-        f"zone   {preferences.zone}",
+        f"zone   {preferences.zone}"[:32],
         f"unit   {preferences.unit}",
         f"venue  {preferences.exchange}",
     ]

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from analytics.cvd import FlowLog, FlowSum
 from analytics.cvd_figures import cvd_reading
 from exchanges.hub import settle
@@ -13,10 +15,11 @@ from handlers.outages import short
 from market import format as fmt
 from market.errors import SourceError
 from market.language import _
-from market.types import EXCHANGE_NAMES, MINUTE, Candle, Gap, Instrument, Reading
+from market.types import EXCHANGE_NAMES, MINUTE, Candle, Gap, Instrument, Kind, Reading
 
 SLACK = 1000  # ms by which a log may have begun after the window and still count as whole
 RECENT = 15 * MINUTE
+SIGNS = "signs of candles"
 LATE = 3 * MINUTE  # the newest candle may have ended so long ago
 
 
@@ -32,10 +35,23 @@ class Flows:
     sources: dict[str, str] = field(default_factory=dict)  # "trades" or "taker volume"
     missing: dict[str, str] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
+    approx: dict[str, tuple[Instrument, list[Candle]]] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def guessed(self) -> bool:
+        """Whether it rests on the signs of candles, because there is nothing better."""
+        return SIGNS in self.sources.values()
 
     def readings(self, base: str) -> dict[str, Reading[float]]:
         """`cvd`, `cvd_base`, `value`, `volume`, `buy_share`, and the same by venue; `cvd_15m`."""
+        found = self._readings(base)
+        if not self.guessed:
+            return found
+        note = _("by the sign of candles: the direction may hold, the size does not")
+        return {name: replace(each, kind=Kind.APPROX, note=note) for name, each in found.items()}
+
+    def _readings(self, base: str) -> dict[str, Reading[float]]:
         found = cvd_reading(
             self.sums,
             since=self.since,
@@ -77,11 +93,13 @@ async def flows(app: App, instruments: Sequence[Instrument], window: int, now: i
         found.missing |= {name: short(error.reason) for name, error in errors.items()}
         for i in (i for i in asked if i.exchange in candles):
             _add_candles(found, i, candles[i.exchange], rates)
-        if not found.sums:
+        if not found.sums and not found.approx:
             found.since = now - window
     for i, flow in logs:
         _add_trades(found, i, flow, rates, whole_minutes=bool(found.sources))
     _add_late(found, late, rates)
+    if not found.sums:
+        _add_signs(found, rates)
     return found
 
 
@@ -107,7 +125,7 @@ def _sorted(
         elif flow is not None and started is not None:
             late.append((i, flow))
         else:
-            found.missing[i.exchange] = _("no trades collected yet")
+            asked.append(i)
     return logs, asked, late
 
 
@@ -144,13 +162,22 @@ def _add_late(found: Flows, late: Sequence[Log], rates: Dollars) -> None:
 
 def _add_candles(found: Flows, i: Instrument, candles: Sequence[Candle], rates: Dollars) -> None:
     inside = [c for c in candles if found.since <= c.ts < found.until]
-    if not inside or any(c.taker_buy_volume is None for c in inside):
-        found.missing[i.exchange] = _("candles without taker volume")
+    if not inside:
+        found.missing[i.exchange] = _("no trades collected yet")
         return
     end = inside[-1].ts + MINUTE
     if found.until - end > LATE:
         found.missing[i.exchange] = _("candles end at {at}").format(at=fmt.utc(end, found.until))
         return
+    if any(c.taker_buy_volume is None for c in inside):
+        found.missing[i.exchange] = _("candles without taker volume")
+        found.approx[i.exchange] = (i, inside)
+        return
+    _count(found, i, inside, rates)
+    found.sources[i.exchange] = "taker volume"
+
+
+def _count(found: Flows, i: Instrument, inside: Sequence[Candle], rates: Dollars) -> None:
     rate = rates.of(1.0, i.quote) or 0.0
     found.sums[i.exchange] = _in_dollars(_sum(inside, found.until), rate)
     found.minutes[i.exchange] = [(c.ts, _delta(c) * rate) for c in inside]
@@ -158,7 +185,22 @@ def _add_candles(found: Flows, i: Instrument, candles: Sequence[Candle], rates: 
     recent = [c for c in inside if c.ts >= start]
     if found.since <= start and recent and recent[0].ts <= start:
         found.recent[i.exchange] = _in_dollars(_sum(recent, found.until), rate)
-    found.sources[i.exchange] = "taker volume"
+
+
+def _add_signs(found: Flows, rates: Dollars) -> None:
+    """The last resort: each candle's volume counts for the side it closed on; half each where it did not move."""
+    for exchange, (i, candles) in found.approx.items():
+        signed = [
+            structs.replace(c, taker_buy_volume=c.volume * _side(c), taker_buy_quote=None)
+            for c in candles
+        ]
+        _count(found, i, signed, rates)
+        found.sources[exchange] = SIGNS
+        del found.missing[exchange]
+
+
+def _side(candle: Candle) -> float:
+    return 1.0 if candle.close > candle.open else 0.0 if candle.close < candle.open else 0.5
 
 
 def _delta(candle: Candle) -> float:
@@ -173,7 +215,8 @@ def _bought(candle: Candle) -> tuple[float, float]:
     value = candle.quote_volume if candle.quote_volume is not None else candle.volume * mid
     if candle.taker_buy_quote is not None:
         return candle.taker_buy_quote, value
-    return (candle.taker_buy_volume or 0.0) * mid, value
+    share = (candle.taker_buy_volume or 0.0) / candle.volume if candle.volume > 0 else 0.0
+    return share * value, value
 
 
 def _sum(candles: Sequence[Candle], until: int) -> FlowSum:
@@ -202,7 +245,11 @@ def _in_dollars(part: FlowSum, rate: float) -> FlowSum:
 
 def source_text(found: Flows) -> str:
     """Which venues were summed from what: `from trades`, `from taker volume`, or both by name."""
-    kinds = {"trades": _("trades"), "taker volume": _("taker volume")}
+    kinds = {
+        "trades": _("trades"),
+        "taker volume": _("taker volume"),
+        SIGNS: _("signs of candles"),
+    }
     used = dict.fromkeys(found.sources.values())
     if len(used) == 1:
         return _("from {what}").format(what=kinds[next(iter(used))])

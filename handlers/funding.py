@@ -6,7 +6,8 @@ from typing import Any
 from exchanges.hub import settle
 from handlers.app import App
 from handlers.base import Args, Button, Card, Reply, command
-from handlers.words import at_most, symbol
+from handlers.outages import said, silent, unavailable
+from handlers.words import at_most, instead, symbol
 from market import format as fmt
 from market.errors import SourceError
 from market.language import _
@@ -38,15 +39,15 @@ async def funding(args: Args, app: App) -> Reply:
     mean = _weighted(rates, sizes)
     figures["apr"] = mean
     now = app.clock.now()
+    trouble = said(silent(app, rates), unavailable(errors))
+    known = [r for n, r in figures.items() if n.startswith("apr.") and r.known]
     return Reply(
         card=Card(
-            glyph="⚠️" if errors else "",
+            glyph="⚠️" if trouble else "",
             headline=_headline(query.base, mean, rates),
             table=_table(perps, rates, now),
             reading=_meaning(rates, mean),
-            evidence=fmt.evidence(
-                [r for n, r in figures.items() if n.startswith("apr.")], now, _outage(errors)
-            ),
+            evidence=fmt.evidence(known, now, instead(query), mean.note, trouble),
             updated=now,
         ),
         figures=figures,
@@ -87,7 +88,13 @@ def _figures(
         )
         out[f"apr.{name}"] = Reading(value=apr_of(rate), unit="fraction per year", **seen)
         if rate.predicted is not None:
-            out[f"predicted.{name}"] = Reading(value=rate.predicted, unit="fraction", **seen)
+            out[f"predicted.{name}"] = Reading(
+                value=rate.predicted, unit=f"fraction per {rate.interval_h:g} h", **seen
+            )
+        if rate.next_ts is not None and rate.next_ts >= rate.ts:
+            out[f"next_ts.{name}"] = Reading(
+                value=float(rate.next_ts), as_of=rate.ts, venues=(name,), unit="ms UTC"
+            )
     return out
 
 
@@ -152,16 +159,20 @@ def countdown(ts: int | None, now: int) -> str:
 def _meaning(rates: Mapping[str, FundingRate], mean: Reading[float]) -> str:
     lowest = min(rates.values(), key=apr_of)
     highest = max(rates.values(), key=apr_of)
+    text = _("A positive rate is paid by longs to shorts.") if mean.known else ""
     if len(rates) > 1 and apr_of(highest) - apr_of(lowest) < SAME:
-        return _("All venues pay the same.")
-    if len(rates) > 1:
-        return _("Spread {spread} APR: {high} highest, {low} lowest.").format(
+        text = _("All venues pay the same.")
+    elif len(rates) > 1:
+        text = _("Spread {spread} APR: {high} highest, {low} lowest.").format(
             spread=fmt.percent(apr_of(highest) - apr_of(lowest), signed=False),
             high=EXCHANGE_NAMES[highest.instrument.exchange],
             low=EXCHANGE_NAMES[lowest.instrument.exchange],
         )
-    return "" if mean.value is None else _("A positive rate is paid by longs to shorts.")
-
-
-def _outage(errors: Mapping[str, SourceError]) -> str:
-    return ", ".join(f"{EXCHANGE_NAMES[name]}: {error.reason}" for name, error in errors.items())
+    predicted = [
+        f"{EXCHANGE_NAMES[name]} {fmt.percent(rate.predicted, 4)}"
+        for name, rate in rates.items()
+        if rate.predicted is not None
+    ]
+    if predicted:
+        text = f"{text}\n{_('Predicted next: {rates}').format(rates=', '.join(predicted))}".strip()
+    return text

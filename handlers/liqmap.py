@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from charts.liqmap import LiquidationChart
 from exchanges.hub import settle
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
-from handlers.words import at_most, symbol
+from handlers.outages import named, short
+from handlers.words import at_most, instead, symbol
 from market import format as fmt
 from market.errors import SourceError
 from market.language import _
@@ -22,18 +23,22 @@ from market.types import (
     DAY,
     EXCHANGE_NAMES,
     HOUR,
+    MINUTE,
     TIMEFRAMES,
     Candle,
     Instrument,
     Kind,
     PositionSide,
     Reading,
+    Ticker,
     TierTable,
 )
 
 USAGE = "/liqmap ETH 7d"
 LEVERAGES = (5, 10, 25, 50)
 SIZE = 10_000.0  # USD of the position whose exact prices are shown
+OLD = 3 * HOUR  # of the newest candle in the map
+PRICE_OLD = 15 * MINUTE
 SPAN = 0.12  # of the price, drawn on either side
 
 
@@ -55,50 +60,69 @@ async def liqmap(args: Args, app: App) -> Reply:
     query = app.market.resolve(text, command="/liqmap {}")
     perps = app.market.instruments_for(query, perp=True, command="/liqmap {}")
     now = app.clock.now()
+    head = await _head(app, perps, args.preferences.exchange)
     found, missing = await _maps(app, perps, window, now)
-    head = min(perps, key=lambda i: i.exchange != args.preferences.exchange)
-    ticker = await app.market.ticker(head)
-    tiers = await _tiers(app, head)
-    figures = _exact(head, ticker.last, tiers)
-    if not found:
-        return _without_map(query.base, head, ticker.last, figures, missing, tiers, now)
-    whole = await asyncio.to_thread(
-        combined,
-        [v.map for v in found.values()],
-        {name: v.interest_usd for name, v in found.items()}
-        | await _known_interest(app, perps, missing),
-        ticker.last,
-    )
-    long, short = (nearest(whole, side) for side in (PositionSide.LONG, PositionSide.SHORT))
-    big = max(
-        (c for c in (largest(whole, PositionSide.LONG), largest(whole, PositionSide.SHORT)) if c),
-        key=lambda c: c.usd,
-        default=None,
-    )
-    figures |= _clusters(whole, long, short)
-    headline = _headline(query.base, long, short, ticker.last, head.price_step)
-    length = fmt.duration(window)
-    picture = await _picture(app, query.base, whole, found, head, headline, length)
+    tiers = await _tiers(app, head.instrument)
+    figures = _exact(head, tiers)
+    base, length = query.base, fmt.duration(window)
     words = rest[0] if rest else "7d"
+    buttons = _buttons(text, words)
+    if not found:
+        return _without_map(base, head, figures, missing, tiers, now, buttons)
+    known = await _known_interest(app, perps, missing)
+    sizes = {name: v.interest_usd for name, v in found.items()} | known
+    maps = [v.map for v in found.values()]
+    whole = await asyncio.to_thread(combined, maps, sizes, head.last)
+    long, short_ = (nearest(whole, side) for side in (PositionSide.LONG, PositionSide.SHORT))
+    figures |= _clusters(whole, long, short_)
+    headline = _headline(base, long, short_, head)
+    unknown = [name for name in missing if name not in known]
     return Reply(
         card=Card(
+            glyph="⚠️" if now - whole.as_of > OLD else "",
             headline=headline,
-            table=_table(head, figures),
-            reading=_meaning(big, ticker.last, head.price_step),
-            evidence=_evidence(whole, missing, length, now),
+            table=_table(head.instrument, figures),
+            reading=_meaning(_biggest(whole), head),
+            evidence=_evidence(
+                whole, missing, length, now, (instead(query), _share(whole, unknown))
+            ),
             updated=now,
         ),
-        picture=picture,
+        picture=await _picture(app, base, whole, found, head.instrument, headline, length),
         figures=figures,
-        buttons=[
-            [Button(text=_("🔄 Refresh"), command=f"/liqmap {text} {words}", edit=True)],
-            [
-                Button(text=each, command=f"/liqmap {text} {each}", edit=True)
-                for each in ("1d", "7d", "30d")
-                if each != words
-            ],
-        ],
+        buttons=buttons,
     )
+
+
+def _buttons(text: str, words: str) -> list[list[Button]]:
+    others = [each for each in ("1d", "7d", "30d") if each != words]
+    return [
+        [Button(text=_("🔄 Refresh"), command=f"/liqmap {text} {words}", edit=True)],
+        [Button(text=each, command=f"/liqmap {text} {each}", edit=True) for each in others],
+    ]
+
+
+async def _head(app: App, perps: Sequence[Instrument], default: str) -> Ticker:
+    """The price of the default venue, else of the first other one that answers."""
+    tickers, errors = await settle({i.exchange: app.market.ticker(i) for i in perps})
+    now = app.clock.now()
+    fresh = [t for t in tickers.values() if now - t.ts <= PRICE_OLD]
+    if not fresh:
+        raise next(iter(errors.values()), SourceError(_("Markets"), _("every price is old")))
+    return min(fresh, key=lambda t: t.instrument.exchange != default)
+
+
+def _biggest(whole: LiquidationMap) -> Cluster | None:
+    both = (largest(whole, PositionSide.LONG), largest(whole, PositionSide.SHORT))
+    return max((c for c in both if c), key=lambda c: c.usd, default=None)
+
+
+def _share(whole: LiquidationMap, unknown: Sequence[str]) -> str:
+    """The coverage; at most that, where a venue does not tell how much is open on it."""
+    share = fmt.percent(whole.coverage, 0, signed=False)
+    if unknown:
+        return _("coverage at most {share}").format(share=share)
+    return _("coverage {share}").format(share=share)
 
 
 async def _maps(
@@ -121,6 +145,9 @@ async def _maps(
     missing = {name: error.reason for name, error in (no_candles | no_history).items()}
     for i in perps:
         if i.exchange in missing:
+            continue
+        if not candles[i.exchange]:
+            missing[i.exchange] = _("no candles")
             continue
         samples = [(o.ts, o.amount) for o in history[i.exchange]]
         tiers = await _tiers(app, i)
@@ -156,14 +183,18 @@ async def _tiers(app: App, i: Instrument) -> TierTable:
     return table or bundled_tiers(i.exchange, i.base)
 
 
-def _exact(i: Instrument, price: float, tiers: TierTable) -> dict[str, Reading[float]]:
-    """Isolated liquidation prices of a position opened now, by leverage and side."""
-    out: dict[str, Reading[float]] = {}
+def _exact(head: Ticker, tiers: TierTable) -> dict[str, Reading[float]]:
+    """`price`, and isolated liquidation prices of a position opened there, by leverage and side."""
+    price, i = head.last, head.instrument
+    out: dict[str, Reading[float]] = {
+        "price": Reading(value=price, as_of=head.ts, venues=(i.exchange,), unit=i.quote)
+    }
     for leverage in LEVERAGES:
         for side in PositionSide:
-            out[f"liquidation.{side.value}.{leverage}x"] = liquidation_price(
+            found = liquidation_price(
                 position=side, entry=price, amount=SIZE / price, leverage=leverage, table=tiers
             )
+            out[f"liquidation.{side.value}.{leverage}x"] = replace(found, as_of=head.ts)
     return out
 
 
@@ -190,9 +221,9 @@ def _clusters(
     return out
 
 
-def _headline(
-    base: str, long: Cluster | None, short: Cluster | None, price: float, step: float
-) -> str:
+def _headline(base: str, long: Cluster | None, short: Cluster | None, head: Ticker) -> str:
+    price, step = head.last, head.instrument.price_step
+
     def near(cluster: Cluster | None) -> str:
         if cluster is None:
             return _("none")
@@ -218,7 +249,8 @@ def _table(i: Instrument, figures: dict[str, Reading[float]]) -> list[str]:
     return fmt.table(rows)
 
 
-def _meaning(big: Cluster | None, price: float, step: float) -> str:
+def _meaning(big: Cluster | None, head: Ticker) -> str:
+    price, step = head.last, head.instrument.price_step
     if big is None:
         return _("No cluster stands out.")
     side = _("longs") if big.position is PositionSide.LONG else _("shorts")
@@ -230,14 +262,16 @@ def _meaning(big: Cluster | None, price: float, step: float) -> str:
     )
 
 
-def _evidence(whole: LiquidationMap, missing: dict[str, str], length: str, now: int) -> str:
-    absent = ", ".join(f"{EXCHANGE_NAMES[n]}: {why}" for n, why in missing.items())
+def _evidence(
+    whole: LiquidationMap, missing: dict[str, str], length: str, now: int, more: Sequence[str]
+) -> str:
+    absent = ", ".join(f"{named(n)}: {short(why)}" for n, why in missing.items())
     parts = (
         fmt.venues(whole.venues),
         length,
-        _("table: {value} isolated, exact").format(value=fmt.money(SIZE)),
+        _("table: {value} isolated, entered now").format(value=fmt.money(SIZE)),
         whole.tiers,
-        _("coverage {share}").format(share=fmt.percent(whole.coverage, 0, signed=False)),
+        *more,
         absent,
         fmt.age(now - whole.as_of),
         _("map estimated from OI, not a forecast"),
@@ -284,23 +318,24 @@ async def _picture(
 
 
 def _without_map(
-    base: str, head: Instrument, price: float, figures: dict[str, Reading[float]],
-    missing: dict[str, str], tiers: TierTable, now: int,
+    base: str, head: Ticker, figures: dict[str, Reading[float]], missing: dict[str, str],
+    tiers: TierTable, now: int, buttons: list[list[Button]],
 ) -> Reply:  # fmt: skip
     """Exact prices alone, where no venue has a history of open interest."""
-    why = ", ".join(f"{EXCHANGE_NAMES[n]}: {reason}" for n, reason in missing.items())
+    why = ", ".join(f"{named(n)}: {short(reason)}" for n, reason in missing.items())
+    i = head.instrument
+    parts = (EXCHANGE_NAMES[i.exchange], why, table_note(tiers), _("estimated"))
     return Reply(
         card=Card(
             glyph="⚠️",
             headline=_("{base}: no map yet, exact prices at {price}").format(
-                base=base, price=fmt.price(price, head.price_step)
+                base=base, price=fmt.price(head.last, i.price_step)
             ),
-            table=_table(head, figures),
+            table=_table(i, figures),
             reading=_("A map needs a history of open interest."),
-            evidence=fmt.SEPARATOR.join(
-                part for part in (why, table_note(tiers), _("estimated")) if part
-            ),
+            evidence=fmt.SEPARATOR.join(part for part in parts if part),
             updated=now,
         ),
         figures=figures,
+        buttons=buttons,
     )

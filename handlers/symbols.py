@@ -4,16 +4,20 @@ from collections import Counter
 
 from handlers.app import App
 from handlers.base import Args, Button, Card, Reply, command
+from handlers.words import at_most
+from market import format as fmt
 from market.errors import UserError
 from market.language import _
 from market.types import EXCHANGE_NAMES, Reading
 
-SHOWN = 40
+USAGE = "/symbols pepe"
+SHOWN, LINES = 40, 12
 
 
-@command("symbols", usage="/symbols pepe", group="Desk")
+@command("symbols", usage=USAGE, group="Desk")
 async def symbols(args: Args, app: App) -> Reply:
     """Count the instruments of each venue, or find a coin."""
+    at_most(args.words, 1, USAGE)
     if args.words:
         return _found(args.words[0], app)
     table = [f"{'':<13}{'spot':>6}{'perp':>6}"]
@@ -61,17 +65,16 @@ def _found(text: str, app: App) -> Reply:
             [(base, f"/price {base}") for base in near],
         )
     first = hits[0]
-    table = [
-        f"{EXCHANGE_NAMES[i.exchange]:<12}{i.symbol:>20}"[:32]
-        for i in app.market.directory.all
-        if i.base == first
-    ][:12]
-    more = ", ".join(hits[1:SHOWN])
+    listed = app.market.directory.listed(first)
+    rows = [[EXCHANGE_NAMES[i.exchange], i.symbol] for i in listed]
+    more = [_("Also: {more}").format(more=", ".join(hits[1:SHOWN]))] if hits[1:] else []
+    if len(rows) > LINES:
+        more.insert(0, _("{n} of {all} shown.").format(n=LINES, all=len(rows)))
     return Reply(
         card=Card(
-            headline=_("{coin}: {n} instruments").format(coin=first, n=len(table)),
-            table=table,
-            reading=_("Also: {more}").format(more=more) if more else "",
+            headline=_("{coin}: {n} instruments").format(coin=first, n=len(rows)),
+            table=fmt.table(rows[:LINES], "lr"),
+            reading="\n".join(more),
             evidence=_("market lists of the venues · observed"),
         ),
         buttons=[[Button(text=base, command=f"/price {base}") for base in hits[:3]]],

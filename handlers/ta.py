@@ -83,16 +83,6 @@ def _last_price(
     )
 
 
-def moved_elsewhere(args: Args, app: App, instrument: Instrument) -> str:
-    """What the evidence says where another venue stands in for the default one."""
-    wanted, used = args.preferences.exchange, instrument.exchange
-    if wanted == used or ":" in args.word(0) or args.word(1).lower() in EXCHANGE_NAMES:
-        return ""
-    if wanted not in app.market.venues:
-        return ""
-    return _("not on {venue}").format(venue=EXCHANGE_NAMES[wanted])
-
-
 def title(instrument: Instrument) -> str:
     """How a market is named in a headline: `BTC` for a perp, `BTC spot` for a spot market."""
     return instrument.base if instrument.perp else _("{base} spot").format(base=instrument.base)
@@ -154,10 +144,9 @@ def _evidence(
     ]
     if not known:
         return _("{where} · closed candles").format(where=where(instrument))
-    text = _("{where} · closed {tf} candles to {at} · observed").format(
+    return _("{where} · closed {tf} candles to {at} · observed").format(
         where=where(instrument), tf=timeframe, at=at(max(known), now, args)
     )
-    return text
 
 
 def where(instrument: Instrument) -> str:

@@ -1,19 +1,23 @@
 """/top10: the largest coins by market cap, or the busiest perps with their open interest and funding."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from exchanges.hub import settle
 from exchanges.sources.coingecko import coin_for
 from exchanges.types import Capability
 from handlers.app import App
 from handlers.base import Args, Button, Card, Reply, command
+from handlers.dollars import DOLLAR_LIKE, Dollars, dollars
 from handlers.funding import apr_of
-from handlers.words import at_most
+from handlers.outages import said, silent, unavailable
+from handlers.words import at_most, keyboard
 from market import format as fmt
 from market.errors import SourceError, SourceUnavailable, UserError
 from market.language import _
 from market.types import (
+    DAY,
     EXCHANGE_NAMES,
     MINUTE,
     FundingRate,
@@ -27,28 +31,12 @@ from market.types import (
 USAGE = "/top10 perps"
 ROWS = 10
 PER_PAGE = 5
-STABLE = frozenset(
-    [
-        "USDT",
-        "USDC",
-        "USD",
-        "DAI",
-        "FDUSD",
-        "TUSD",
-        "USDE",
-        "BUSD",
-        "PYUSD",
-        "USDD",
-        "USDS",
-        "USD1",
-        "EURC",
-        "EUR",
-        "GBP",
-        "TRY",
-        "BRL",
-    ]
-)
-COLUMNS = ("oi", "funding", "volume")
+_STABLE = """
+USDT USDC USD DAI FDUSD TUSD USDE BUSD PYUSD USDD USDS USD1 USDT0 USDF USDTB USDG RLUSD GUSD USDP FRAX
+SUSDE SUSDS BFUSD USYC BUIDL EURC EURI EUR GBP TRY BRL
+"""
+STABLE = frozenset(_STABLE.split())
+DOUBLES = ("wrapped", "staked", "bridged", "restaked", "pegged", "binance-peg")  # of another coin
 CAPS_OLD = 15 * MINUTE
 
 
@@ -75,46 +63,66 @@ async def _busiest(app: App, page: int) -> Reply:
     groups = _by_coin(found)
     if not groups:
         raise next(iter(errors.values()), SourceError(_("Markets"), _("no perps are listed")))
-    ranked = sorted(groups.items(), key=lambda item: -_volume(item[1]))[:ROWS]
-    interest, rates = await _details(app, ranked)
-    now = app.clock.now()
+    rates = await dollars(app, {t.instrument.quote for g in groups.values() for t in g})
+    ranked = sorted(groups.items(), key=lambda item: -_volume(item[1], rates))[:ROWS]
+    if page == 2 and len(ranked) <= PER_PAGE:
+        raise UserError(_("There is one page only."), USAGE)
+    interest, fundings = await _details(app, ranked)
     figures: dict[str, Reading[float]] = {}
+    for coin, tickers in ranked:
+        figures |= _figures_of(coin, tickers, interest, fundings, rates)
+    return _busiest_card(app, ranked, figures, page, (found, errors, rates))
+
+
+Answers = tuple[Mapping[str, list[Ticker]], Mapping[str, SourceError], Dollars]
+
+
+def _busiest_card(
+    app: App,
+    ranked: Sequence[tuple[str, list[Ticker]]],
+    figures: Mapping[str, Reading[float]],
+    page: int,
+    answers: Answers,
+) -> Reply:
+    found, errors, rates = answers
+    now = app.clock.now()
+    begin = (page - 1) * PER_PAGE
+    shown = ranked[begin : begin + PER_PAGE]
     table: list[str] = []
-    for place, (coin, tickers) in enumerate(ranked, 1):
-        rows = _figures_of(coin, tickers, interest, rates)
-        figures |= rows
-        if (place - 1) // PER_PAGE + 1 == page:
-            table += _lines(place, coin, rows, tickers[0].instrument.price_step)
+    for place, (coin, tickers) in enumerate(shown, begin + 1):
+        table += _lines(place, coin, figures, tickers[0].instrument.price_step)
     leaders = ", ".join(coin for coin, _tickers in ranked[:3])
+    trouble = said(silent(app, [n for n in found if n not in errors]), unavailable(errors))
     prices = [r for name, r in figures.items() if name.endswith(".price")]
-    other = 2 if page == 1 else 1
-    first, last = (page - 1) * PER_PAGE + 1, min(page * PER_PAGE, len(ranked))
+    last = begin + len(shown)
     return Reply(
         card=Card(
-            glyph="⚠️" if errors else "🏆",
+            glyph="⚠️" if trouble else "🏆",
             headline=_("Top perps: {leaders} lead by volume").format(leaders=leaders),
             table=table,
             reading=_("Line 1 price and 24 h, line 2 open interest and funding a year."),
-            evidence=_evidence(prices, found, errors, now),
+            evidence=_evidence(prices, found, now, (rates.note, trouble)),
             updated=now,
         ),
         figures=figures,
-        data={"rank": [coin for coin, _t in ranked], "page": page, "first": first, "last": last},
-        buttons=[
-            [
-                Button(text=_("🔄 Refresh"), command=f"/top10 perps {page}", edit=True),
-                Button(
-                    text=_("▶ 6-10") if page == 1 else _("◀ 1-5"),
-                    command=f"/top10 perps {other}",
-                    edit=True,
-                ),
-            ],
-            [
-                Button(text=coin, command=f"/price {coin}")
-                for coin, _t in ranked[first - 1 : first + 2]
-            ],
-        ],
+        data={
+            "rank": [coin for coin, _t in ranked],
+            "page": page,
+            "first": begin + 1,
+            "last": last,
+        },
+        buttons=_busiest_buttons(page, [coin for coin, _t in shown], len(ranked)),
     )
+
+
+def _busiest_buttons(page: int, coins: Sequence[str], count: int) -> list[list[Button]]:
+    turn = []
+    if count > PER_PAGE:
+        other, label = (2, _("▶ 6-10")) if page == 1 else (1, _("◀ 1-5"))
+        turn = [Button(text=label, command=f"/top10 perps {other}", edit=True)]
+    links = [Button(text=coin, command=f"/price {coin}") for coin in coins]
+    refresh = Button(text=_("🔄 Refresh"), command=f"/top10 perps {page}", edit=True)
+    return keyboard([refresh, *turn], links[:3], links[3:])
 
 
 def _by_coin(found: Mapping[str, list[Ticker]]) -> dict[str, list[Ticker]]:
@@ -122,22 +130,22 @@ def _by_coin(found: Mapping[str, list[Ticker]]) -> dict[str, list[Ticker]]:
     groups: dict[str, list[Ticker]] = {}
     for tickers in found.values():
         for ticker in tickers:
-            if ticker.instrument.base not in STABLE and _dollars(ticker) > 0:
+            if ticker.instrument.base not in STABLE and _traded(ticker) > 0:
                 groups.setdefault(ticker.instrument.base, []).append(ticker)
-    return {coin: sorted(group, key=lambda t: -_dollars(t)) for coin, group in groups.items()}
+    return {coin: sorted(group, key=lambda t: -_traded(t)) for coin, group in groups.items()}
 
 
-def _dollars(ticker: Ticker) -> float:
+def _traded(ticker: Ticker) -> float:
     """24 h volume in its dollar-like quote; 0 where the venue does not tell it."""
-    if ticker.instrument.quote not in ("USDT", "USDC", "USD"):
+    if ticker.instrument.quote not in DOLLAR_LIKE:
         return 0.0
     if ticker.quote_volume_24h is not None:
         return ticker.quote_volume_24h
     return (ticker.volume_24h or 0.0) * ticker.last
 
 
-def _volume(tickers: list[Ticker]) -> float:
-    return sum(_dollars(ticker) for ticker in tickers)
+def _volume(tickers: list[Ticker], rates: Dollars) -> float:
+    return sum(rates.of(_traded(t), t.instrument.quote) or 0.0 for t in tickers)
 
 
 async def _details(
@@ -179,44 +187,49 @@ def _figures_of(
     coin: str,
     tickers: list[Ticker],
     interest: Mapping[str, OpenInterest],
-    rates: Mapping[str, FundingRate],
+    fundings: Mapping[str, FundingRate],
+    rates: Dollars,
 ) -> dict[str, Reading[float]]:
     """Price of the busiest venue; open interest and volume summed; funding weighted by open interest."""
     head = tickers[0]
-    venues = tuple(t.instrument.exchange for t in tickers)
+    venues = tuple(dict.fromkeys(t.instrument.exchange for t in tickers))
     out: dict[str, Reading[float]] = {
         f"{coin}.price": Reading(
-            value=head.last, as_of=head.ts, venues=(venues[0],), unit=head.instrument.quote
+            value=head.last, as_of=head.ts, venues=venues[:1], unit=head.instrument.quote
         ),
         f"{coin}.change_24h": Reading(
-            value=head.change_24h, as_of=head.ts, venues=(venues[0],), unit="fraction"
+            value=head.change_24h, as_of=head.ts, venues=venues[:1], unit="fraction", window=DAY
         )
         if head.change_24h is not None
-        else Reading.missing(_("not told"), venues=(venues[0],)),
+        else Reading.missing(_("not told"), venues=venues[:1]),
         f"{coin}.volume_24h_usd": Reading(
-            value=_volume(tickers), as_of=min(t.ts for t in tickers), venues=venues, unit="USD"
+            value=_volume(tickers, rates),
+            as_of=min(t.ts for t in tickers),
+            venues=venues,
+            unit="USD",
+            window=DAY,
+            n=len(tickers),
+            note=rates.note,
         ),
     }
-    prices = {t.instrument.key: t.last for t in tickers}
-    known = {
-        t.instrument.key: interest[t.instrument.key]
-        for t in tickers
-        if t.instrument.key in interest
-    }
-    values = {
-        key: o.value if o.value is not None else o.amount * prices[key] for key, o in known.items()
-    }
-    out[f"{coin}.open_interest_usd"] = _summed(values, known)
-    out[f"{coin}.funding_apr"] = _mean_apr(values, rates)
+    values: dict[str, float] = {}
+    for ticker in tickers:
+        i = ticker.instrument
+        if i.key in interest:
+            own = interest[i.key]
+            value = own.value if own.value is not None else own.amount * ticker.last
+            values[i.key] = rates.of(value, i.quote) or 0.0
+    out[f"{coin}.open_interest_usd"] = _summed(values, interest)
+    out[f"{coin}.funding_apr"] = _mean_apr(values, fundings)
     return out
 
 
 def _summed(values: Mapping[str, float], known: Mapping[str, OpenInterest]) -> Reading[float]:
     if not values:
         return Reading.missing(_("no venue answers"), unit="USD")
-    venues = tuple(key.split(":")[0] for key in values)
+    venues = tuple(dict.fromkeys(key.split(":")[0] for key in values))
     return Reading(
-        value=sum(values.values()), as_of=min(o.ts for o in known.values()), venues=venues,
+        value=sum(values.values()), as_of=min(known[key].ts for key in values), venues=venues,
         n=len(values), unit="USD",
     )  # fmt: skip
 
@@ -228,65 +241,59 @@ def _mean_apr(values: Mapping[str, float], rates: Mapping[str, FundingRate]) -> 
     mean = sum(apr_of(rates[key]) * value for key, value in both.items()) / sum(both.values())
     return Reading(
         value=mean, as_of=min(rates[key].ts for key in both), n=len(both),
-        venues=tuple(key.split(":")[0] for key in both), unit="fraction per year",
+        venues=tuple(dict.fromkeys(key.split(":")[0] for key in both)), unit="fraction per year",
         note=_("weighted by open interest"),
     )  # fmt: skip
 
 
 def _lines(place: int, coin: str, rows: Mapping[str, Reading[float]], step: float) -> list[str]:
     """Two lines a coin: six columns do not fit a phone."""
-    change = fmt.shown(rows[f"{coin}.change_24h"], lambda v: fmt.percent(v, tight=True), short=True)
-    price = fmt.shown(rows[f"{coin}.price"], lambda v: fmt.price(v, step), short=True)
-    interest = fmt.shown(rows[f"{coin}.open_interest_usd"], fmt.money, short=True)
-    apr = fmt.shown(rows[f"{coin}.funding_apr"], lambda v: fmt.percent(v, tight=True), short=True)
-    first = f"{place:>2} {coin[:9]:<9}{price:>11}{change:>9}"
-    second = f"   OI {interest:<10}{'fund ' + apr:>13}"
-    return [first[:32], second[:32]]
+
+    def cell(name: str, write: Callable[[float], str]) -> str:
+        return fmt.shown(rows[f"{coin}.{name}"], write, short=True)
+
+    def percent(value: float) -> str:
+        return fmt.percent(value, tight=True)
+
+    change, money = cell("change_24h", percent), cell("open_interest_usd", fmt.money)
+    exact = cell("price", lambda v: fmt.price(v, step))
+    rough = cell("price", lambda v: fmt.significant(v, 3))
+    room = fmt.COLUMNS - 4 - len(change)  # a rank, two gaps
+    price = next((p for p in (exact, rough) if len(p) + 5 <= room), cell("price", "{:.2e}".format))
+    name = fmt.clipped(coin, max(1, room - len(price) - 1))
+    first = f"{place:>2} {name}{' ' * (room - fmt.columns_of(name) - len(price))}{price} {change}"
+    fund = f"fund {cell('funding_apr', percent)}"
+    return [first, f"   OI {money}{' ' * max(1, 26 - len(money) - len(fund))}{fund}"]
 
 
 def _evidence(
-    prices: list[Reading[float]],
-    found: Mapping[str, object],
-    errors: Mapping[str, SourceError],
-    now: int,
+    prices: list[Reading[float]], found: Mapping[str, object], now: int, more: Sequence[str]
 ) -> str:
-    missing = ", ".join(f"{EXCHANGE_NAMES[n]} unavailable ({e.reason})" for n, e in errors.items())
     names = "+".join(EXCHANGE_NAMES[name] for name in found)
     ages = [now - r.as_of for r in prices if r.as_of is not None]
-    parts = [names, fmt.age(max(ages, default=0)), _("by 24 h volume"), _("observed"), missing]
+    parts = (names, fmt.age(max(ages, default=0)), _("by 24 h volume"), _("observed"), *more)
     return fmt.SEPARATOR.join(part for part in parts if part)
 
 
 async def _largest(args: Args, app: App) -> Reply:
-    """Coins by market cap of CoinGecko, by coin id, with the price of the default venue beside it."""
+    """Coins by market cap of CoinGecko, by coin id, with its price beside it."""
     caps = await app.market.market_caps()
-    if not caps:
+    ranked = _without_doubles(caps)[:ROWS]
+    if not ranked:
         raise SourceError("CoinGecko", _("no market caps"))
     now = app.clock.now()
-    ranked = _without_stable(caps)[:ROWS]
     old = max(now - cap.ts for cap in ranked)
-    figures: dict[str, Reading[float]] = {}
-    table = []
-    for place, cap in enumerate(ranked, 1):
-        note = "" if now - cap.ts <= CAPS_OLD else _("stale")
-        figures[f"{cap.symbol}.market_cap_usd"] = Reading(
-            value=cap.market_cap_usd, as_of=cap.ts, venues=("coingecko",), unit="USD", note=note
-        )
-        price = "" if cap.price_usd is None else fmt.price(cap.price_usd)
-        table.append(
-            f"{place:>2} {cap.symbol[:6]:<7}{fmt.money(cap.market_cap_usd):>9}{price:>13}"[:32]
-        )
-    stale = _(" {age} old").format(age=fmt.age(old)) if old > CAPS_OLD else ""
+    stale = _(", {age} old").format(age=fmt.age(old)) if old > CAPS_OLD else ""
     return Reply(
         card=Card(
             glyph="⚠️" if stale else "🏆",
             headline=_("Largest coins by market cap{stale}").format(stale=stale),
-            table=table,
-            reading=_("Market cap and price in USD; stablecoins left out."),
+            table=[_cap_line(place, cap) for place, cap in enumerate(ranked, 1)],
+            reading=_("Market cap and price in USD; stablecoins and wrapped coins left out."),
             evidence=_("Data by CoinGecko · {age} · observed").format(age=fmt.age(old)),
             updated=now,
         ),
-        figures=figures,
+        figures=_cap_figures(ranked, now),
         data={"rank": [cap.coin for cap in ranked]},
         buttons=[
             [
@@ -297,11 +304,39 @@ async def _largest(args: Args, app: App) -> Reply:
     )
 
 
-def _without_stable(caps: list[MarketCap]) -> list[MarketCap]:
-    """Ranked coins; of several coins with one ticker the one that CoinGecko means by it."""
+def _cap_line(place: int, cap: MarketCap) -> str:
+    price = ""
+    if cap.price_usd is not None:
+        texts = (
+            fmt.price(cap.price_usd),
+            fmt.significant(cap.price_usd, 3),
+            f"{cap.price_usd:.2e}",
+        )
+        price = next((text for text in texts if len(text) <= 12), texts[-1])
+    return f"{place:>2} {fmt.clipped(cap.symbol.upper(), 6):<7}{fmt.money(cap.market_cap_usd):>9}{price:>13}"
+
+
+def _cap_figures(ranked: Sequence[MarketCap], now: int) -> dict[str, Reading[float]]:
+    figures: dict[str, Reading[float]] = {}
+    for cap in ranked:
+        seen: dict[str, Any] = {
+            "as_of": cap.ts, "venues": ("coingecko",), "unit": "USD",
+            "note": "" if now - cap.ts <= CAPS_OLD else _("stale"),
+        }  # fmt: skip
+        name = cap.symbol.upper()
+        figures[f"{name}.market_cap_usd"] = Reading(value=cap.market_cap_usd, **seen)
+        if cap.price_usd is not None:
+            figures[f"{name}.price_usd"] = Reading(value=cap.price_usd, **seen)
+    return figures
+
+
+def _without_doubles(caps: list[MarketCap]) -> list[MarketCap]:
+    """Ranked coins; of several with one ticker the one that CoinGecko means by it; no stablecoin, no wrapped one."""
     chosen = [
         cap
         for cap in caps
-        if cap.symbol.upper() not in STABLE and coin_for(cap.symbol.upper(), caps) is cap
+        if cap.symbol.upper() not in STABLE
+        and not any(word in cap.name.lower().split() for word in DOUBLES)
+        and coin_for(cap.symbol.upper(), caps) is cap
     ]
     return sorted(chosen, key=lambda cap: (-cap.market_cap_usd, cap.coin))

@@ -1,19 +1,22 @@
 """/volume and /volume_spikes: how much trades against what is usual."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from analytics import volume as vol
 from exchanges.hub import settle
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
-from handlers.ta import candle_chart, title
+from handlers.dollars import Dollars, dollars
+from handlers.ta import candle_chart, title, where
+from handlers.times import at
 from handlers.top10 import STABLE
-from handlers.words import at_most, symbol
+from handlers.words import at_most, keyboard, perp_buttons, symbol
 from market import format as fmt
 from market.errors import UserError
 from market.language import _
-from market.types import EXCHANGE_NAMES, TIMEFRAMES, Candle, Instrument, Reading, Ticker
+from market.types import EXCHANGE_NAMES, TIMEFRAMES, Candle, Instrument, Reading, Status, Ticker
 
 USAGE = "/volume BTC 15m"
 SPIKES_USAGE = "/volume_spikes 15m"
@@ -33,52 +36,63 @@ async def volume(args: Args, app: App) -> Reply:
     )
     candles = await app.market.candles(instrument, timeframe, HISTORY.get(timeframe, 200))
     now = app.clock.now()
-    figures = await asyncio.to_thread(figures_of, candles, timeframe, now, instrument)
+    rates = await dollars(app, [instrument.quote])
+    figures = await asyncio.to_thread(figures_of, candles, timeframe, now, instrument, rates)
     headline = headline_of(instrument, timeframe, figures)
     png = (
         await app.draw("candles", candle_chart(app, instrument, timeframe, candles, headline))
         if candles
         else None
     )
-    where = f"{EXCHANGE_NAMES[instrument.exchange]} {instrument.id or instrument.symbol}"
-    at = figures["volume"].as_of
-    shared = f"{instrument.key} {timeframe}"
+    stale = figures["ratio"].status is Status.STALE
     return Reply(
         card=Card(
+            glyph="⚠️" if stale else "",
             headline=headline,
-            table=_table(figures, instrument.base),
+            table=_table(figures, instrument.base, args.preferences.unit),
             reading=_meaning(figures),
-            evidence=fmt.SEPARATOR.join(
-                [
-                    where,
-                    _("candle {at}").format(at=fmt.utc(at, now))
-                    if at is not None
-                    else _("no closed candle"),
-                    _("mean of {n} before").format(n=vol.LOOKBACK),
-                    _("observed"),
-                ]
-            ),
+            evidence=_evidence(args, instrument, figures, now),
             updated=now,
         ),
         picture=Picture(name=f"{instrument.base}-volume.png", png=png) if png else None,
         figures=figures,
-        buttons=[
-            [
-                Button(text=_("🔄 Refresh"), command=f"/volume {shared}", edit=True),
-                Button(
-                    text=_("🔔 200 %"), command=f"/alert_volume {instrument.key} 200 {timeframe}"
-                ),
-            ],
-            [
-                Button(text="CVD", command=f"/cvd {instrument.base} 4h"),
-                Button(text=_("Spikes"), command=f"/volume_spikes {timeframe}"),
-            ],
+        buttons=_buttons(app, instrument, timeframe),
+    )
+
+
+def _evidence(
+    args: Args, instrument: Instrument, figures: dict[str, Reading[float]], now: int
+) -> str:
+    start = figures["volume"].since
+    parts = (
+        where(instrument),
+        _("no closed candle")
+        if start is None
+        else _("candle {at}").format(at=at(start, now, args)),
+        _("mean of {n} before").format(n=vol.LOOKBACK),
+        figures["volume_usd"].note,
+        _("observed") if start is not None else _("no data"),
+    )
+    return fmt.SEPARATOR.join(part for part in parts if part)
+
+
+def _buttons(app: App, instrument: Instrument, timeframe: str) -> list[list[Button]]:
+    key = instrument.key
+    flow = [("CVD", f"/cvd {instrument.base} 4h")]
+    return keyboard(
+        [
+            Button(text=_("🔄 Refresh"), command=f"/volume {key} {timeframe}", edit=True),
+            Button(text=_("🔔 200 %"), command=f"/alert_volume {key} 200 {timeframe}"),
+        ],
+        [
+            *perp_buttons(app, instrument.base, flow),
+            Button(text=_("Spikes"), command=f"/volume_spikes {timeframe}"),
         ],
     )
 
 
 def figures_of(
-    candles: list[Candle], timeframe: str, now: int, instrument: Instrument
+    candles: list[Candle], timeframe: str, now: int, instrument: Instrument, rates: Dollars
 ) -> dict[str, Reading[float]]:
     """volume and volume_usd of the newest closed candle, ratio, z, and the pace of the running one."""
     step = TIMEFRAMES[timeframe]
@@ -88,20 +102,26 @@ def figures_of(
         gone = Reading[float].missing(_("no closed candle"), venues=venues)
         return dict.fromkeys(("volume", "volume_usd", "ratio", "z", "pace"), gone)
     last = closed[-1]
-    quote = last.quote_volume
+    seen: dict[str, Any] = {
+        "as_of": last.ts + step, "since": last.ts, "window": step, "n": 1, "venues": venues
+    }  # fmt: skip
+    value = None
+    why = _("the venue tells no quote volume")
+    if last.quote_volume is not None:
+        value = rates.of(last.quote_volume, instrument.quote)
+        why = _("no rate of {quote} in USD").format(quote=instrument.quote)
     figures: dict[str, Reading[float]] = {
-        "volume": Reading(
-            value=last.volume, as_of=last.ts, window=step, venues=venues, unit=instrument.base
-        ),
-        "volume_usd": Reading(
-            value=quote, as_of=last.ts, window=step, venues=venues, unit=instrument.quote
-        )
-        if quote is not None
-        else Reading.missing(_("the venue tells no quote volume"), venues=venues),
-        "ratio": vol.percent_of_average(candles, timeframe, now),
-        "z": vol.same_slot_z(candles, timeframe, now),
-        "pace": vol.on_pace(candles, timeframe, now),
+        "volume": Reading(value=last.volume, unit=instrument.base, **seen),
+        "volume_usd": Reading(value=value, unit="USD", note=rates.note, **seen)
+        if value is not None
+        else Reading.missing(why, venues=venues, unit="USD"),
     }
+    for name, reading in (
+        ("ratio", vol.percent_of_average(candles, timeframe, now)),
+        ("z", vol.same_slot_z(candles, timeframe, now)),
+        ("pace", vol.on_pace(candles, timeframe, now)),
+    ):
+        figures[name] = replace(reading, venues=venues)
     return figures
 
 
@@ -117,12 +137,12 @@ def headline_of(instrument: Instrument, timeframe: str, figures: dict[str, Readi
     )
 
 
-def _table(figures: dict[str, Reading[float]], base: str) -> list[str]:
+def _table(figures: dict[str, Reading[float]], base: str, unit: str) -> list[str]:
     coins, value = figures["volume"], figures["volume_usd"]
     both = (
         fmt.NOT_KNOWN
         if coins.value is None
-        else fmt.amount_and_value(coins.value, base, value.value)
+        else fmt.amount_and_value(coins.value, base, None if unit == "coin" else value.value)
     )
     rows = [
         [_("closed"), both],
@@ -136,19 +156,21 @@ def _table(figures: dict[str, Reading[float]], base: str) -> list[str]:
 
 
 def _meaning(figures: dict[str, Reading[float]]) -> str:
-    ratio = figures["ratio"].value
+    ratio, z = figures["ratio"].value, figures["z"]
     if ratio is None:
         return ""
     level = vol.spike_level(ratio)
-    z = figures["z"]
     if level is None:
-        return _("No spike: the first level is 200 %.")
-    unusual = (
-        "" if z.value is None else _(", z {z} for this time of day").format(z=f"{z.value:.1f}")
-    )
-    return _("Above the {level} % level{unusual}.").format(
-        level=f"{level * 100:.0f}", unusual=unusual
-    )
+        text = _("No spike: the first level is 200 %.")
+    elif z.value is not None:
+        text = _("Above the {level} % level, z {z} for this time of day.").format(
+            level=f"{level * 100:.0f}", z=f"{z.value:.1f}"
+        )
+    else:
+        text = _("Above the {level} % level.").format(level=f"{level * 100:.0f}")
+    if z.value is None and z.reason:
+        text += _(" z n/a: {why}.").format(why=z.reason)
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +193,7 @@ async def volume_spikes(args: Args, app: App) -> Reply:
         if args.preferences.exchange in app.market.venues
         else next(iter(app.market.venues))
     )
-    busiest = await busiest_perps(app, venue, SCANNED)
+    busiest = [t.instrument for t in await busiest_perps(app, venue, SCANNED)]
     found, errors = await settle(
         {i.key: app.market.candles(i, timeframe, vol.LOOKBACK + 4) for i in busiest}
     )
@@ -182,14 +204,14 @@ async def volume_spikes(args: Args, app: App) -> Reply:
     figures: dict[str, Reading[float]] = {}
     for spike in spikes:
         figures |= {
-            f"{spike.instrument.base}.ratio": spike.ratio,
-            f"{spike.instrument.base}.z": spike.z,
+            f"{spike.instrument.base}.ratio": replace(spike.ratio, venues=(venue,)),
+            f"{spike.instrument.base}.z": replace(spike.z, venues=(venue,)),
         }
     return _spikes_card(spikes, timeframe, venue, now, len(found), len(errors), figures)
 
 
-async def busiest_perps(app: App, exchange: str, count: int) -> list[Instrument]:
-    """The perps of one venue with the most dollar volume in 24 h, stablecoins left out."""
+async def busiest_perps(app: App, exchange: str, count: int) -> list[Ticker]:
+    """The perps of one venue with the most dollar volume in 24 h, one a coin, stablecoins left out."""
     tickers: list[Ticker] = await app.market.tickers(exchange, True)
     if not tickers:
         raise UserError(
@@ -198,8 +220,11 @@ async def busiest_perps(app: App, exchange: str, count: int) -> list[Instrument]
             ),
             "/settings venue binance",
         )
-    ranked = sorted(tickers, key=lambda t: -(t.quote_volume_24h or 0.0))
-    return [t.instrument for t in ranked if t.instrument.base not in STABLE][:count]
+    ranked: dict[str, Ticker] = {}
+    for ticker in sorted(tickers, key=lambda t: -(t.quote_volume_24h or 0.0)):
+        if ticker.instrument.base not in STABLE:
+            ranked.setdefault(ticker.instrument.base, ticker)
+    return list(ranked.values())[:count]
 
 
 async def _spikes(
@@ -209,7 +234,7 @@ async def _spikes(
     ranked: list[tuple[Instrument, Reading[float], float]] = []
     for instrument in busiest:
         closed = [c for c in found.get(instrument.key, ()) if c.ts + step <= now]
-        if len(closed) < 2 or _usual(closed) < LEAST:
+        if len(closed) < 2 or closed[-1].open <= 0 or _usual(closed) < LEAST:
             continue
         ratio = vol.percent_of_average(closed, timeframe, now)
         if ratio.value is not None:
@@ -231,7 +256,8 @@ async def _spikes(
 
 
 def _usual(closed: list[Candle]) -> float:
-    values = [c.volume * c.close for c in closed[-vol.LOOKBACK :]]
+    """Mean value of the candles before the newest, in quote currency."""
+    values = [c.volume * c.close for c in closed[-1 - vol.LOOKBACK : -1]]
     return sum(values) / len(values)
 
 
@@ -284,7 +310,7 @@ def _spikes_card(
         ),
         figures=figures,
         data={"rank": [s.instrument.base for s in spikes]},
-        buttons=[
+        buttons=keyboard(
             [
                 Button(text=_("🔄 Refresh"), command=f"/volume_spikes {timeframe}", edit=True),
                 *[
@@ -297,5 +323,5 @@ def _spikes_card(
                 Button(text=s.instrument.base, command=f"/volume {s.instrument.key} {timeframe}")
                 for s in spikes[:3]
             ],
-        ],
+        ),
     )

@@ -5,6 +5,7 @@ headers tell the edges. `table=open_interest` has rows [ts, coins, value or null
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, cast
@@ -18,6 +19,8 @@ from exchanges.local.source import Source
 from exchanges.local.venue import LocalVenue
 from exchanges.streams.warm import FIRST, NOW
 from market.types import MINUTE, Instrument
+
+logger = logging.getLogger(__name__)
 
 SLICE = 500_000  # bytes that are made at once, about
 SHORTEST, LONGEST = 1_000, 30 * MINUTE  # ms of market time in one slice
@@ -70,10 +73,13 @@ async def _trades(
     answer = web.StreamResponse(headers={FIRST: str(after), NOW: str(now)})
     answer.content_type = "application/x-ndjson"
     await answer.prepare(request)
-    for part in _slices(venue.trade_feed(instrument), after, now):
-        await answer.write(part)
-        await asyncio.sleep(0)  # the venues' own streams go on meanwhile
-    await answer.write_eof()
+    try:
+        for part in _slices(venue.trade_feed(instrument), after, now):
+            await answer.write(part)
+            await asyncio.sleep(0)  # the venues' own streams go on meanwhile
+        await answer.write_eof()
+    except ConnectionError:
+        logger.info("warm-up given up by the client instrument=%s", instrument.key)
     return answer
 
 

@@ -50,10 +50,10 @@ class Watched:
         return [] if self.state is None else self.state.update(trades)
 
     def blind(self, since: int) -> None:
-        """The feed was lost; what happened after `since`, or after the last trade, may be missing."""
+        """The feed was lost; what happened after `since`, or with the last trade and later, may be missing."""
         if self.state is not None and self._blind_from is None:
             flow = self.state.flow
-            self._blind_from = max(since, flow.last_ts or 0, flow.started_ts or 0)
+            self._blind_from = max(since, (flow.last_ts or 0) - 1, flow.started_ts or 0)
 
     def mark(self, now: int) -> None:
         """Tell the flow of a blindness that still goes on."""

@@ -72,15 +72,17 @@ class Live:
 
 
 @contextlib.asynccontextmanager
-async def desk_bench(folder: Path, users: Sequence[int] = (ADMIN,), **more: str) -> AsyncIterator[Live]:
-    """A desk whose `users` are admins; `more` are settings as in the environment."""
+async def desk_bench(
+    folder: Path, users: Sequence[int], admins: Sequence[int], **more: str
+) -> AsyncIterator[Live]:
+    """A desk some people write to; `more` are settings as in the environment."""
     watch = Watch()
     server = BotApiServer(token=TOKEN, username=NAME, wall=WallClock(watch.time))
     for user_id in users:
         server.add_user(user_id, f"User {user_id}", f"user{user_id}")
     port = await server.start()
-    admins = ",".join(map(str, users))
-    settings = {**sim_in(folder), **telegram_at(port), "ADMIN_IDS": admins, **more}
+    ids = ",".join(map(str, admins))
+    settings = {**sim_in(folder), **telegram_at(port), "ADMIN_IDS": ids, **more}
     patch = pytest.MonkeyPatch()
     try:
         for name, value in {**settings, "PYTHONPATH": str(ROOT)}.items():

@@ -40,8 +40,9 @@ PRICE = (
     "15m +0.21%  24h 92,110…95,020\nvol 7,281 BTC ($686.7M)\n<i>4 venues · {age} s · observed</i>"
 )
 TOP = (
-    "<b>BTC leads: $8.16B in 24 h</b>\n<pre> 1 BTC    94,330    +1.84%\n     OI 17.02B   APR  +9.1%\n 2 ETH   3,104.2    -0.62%\n"
-    "     OI  9.48B   APR  +7.7%\n 3 SOL    142.61    +3.05%\n     OI  2.91B   APR +11.0%</pre>\n<i>3 venues · 4 s · observed</i>"
+    "<b>BTC leads: $8.16B in 24 h</b>\n<pre> 1 BTC    94,330    +1.84%\n     OI 17.02B   APR  +9.1%\n"
+    " 2 ETH   3,104.2    -0.62%\n     OI  9.48B   APR  +7.7%\n 3 SOL    142.61    +3.05%\n"
+    "     OI  2.91B   APR +11.0%</pre>\n<i>3 venues · 4 s · observed</i>"
 )
 CVD = (
     "<b>BTC sellers led: CVD -$48.2M in 4 h</b>\nbuy share 46.1 % · last 15 m +$3.1M (turning)\n"
@@ -49,8 +50,10 @@ CVD = (
 )
 MAP = "<b>ETH: $214M of longs wait 3.4 % below</b>\n<i>4 venues · model of open interest · estimated</i>"
 ARMED = (
-    "🔔 <b>#412 armed</b>\nBTC 15-minute volume above 200 % of its 96-bar average\nnow 84 % · would have fired 9 times in 14 days\n"
-    "<blockquote expandable>repeats once per bar\nre-arms below 160 %\nmedian gap 31 h\nfrom 1,344 candles\nof Binance BTCUSDT</blockquote>"
+    "🔔 <b>#412 armed</b>\nBTC 15-minute volume above 200 % of its 96-bar average\n"
+    "now 84 % · would have fired 9 times in 14 days\n"
+    "<blockquote expandable>repeats once per bar\nre-arms below 160 %\nmedian gap 31 h\n"
+    "from 1,344 candles\nof Binance BTCUSDT</blockquote>"
 )
 FIRED = (
     "🔔 <b>BTC volume 340 % of average  #412</b>\n3,120 BTC in 15 m · z 5.1 for this time of day\n"
@@ -98,7 +101,9 @@ class Desk:
     """Answers commands and buttons until it is closed. `nice` draws real charts, else pictures of one colour."""
 
     def __init__(self, bot: Bot, *, nice: bool = False) -> None:
-        self.bot, self.heard, self.pressed, self.refreshed = bot, [], [], 0
+        self.bot, self.refreshed = bot, 0
+        self.heard: list[Message] = []
+        self.pressed: list[CallbackQuery] = []
         self.shown = (
             picture if nice else lambda _title, turn=0.0: png(1280, 1024 if not turn else 1000)
         )
@@ -159,9 +164,8 @@ class Desk:
                 chat, ARMED, "HTML", reply_markup=keys("Tighter=e:t|Looser=e:l|✖ Undo=undo")
             )
         elif word == "/help":
-            board = ReplyKeyboardMarkup(
-                [["/price btc", "/alerts"], ["/top10 perps"]], input_field_placeholder="What next?"
-            )
+            rows = [["/price btc", "/alerts"], ["/top10 perps"]]
+            board = ReplyKeyboardMarkup(rows, input_field_placeholder="What next?")
             await self.bot.send_message(chat, "What would you like to see?", reply_markup=board)
         else:
             await self.bot.send_message(
@@ -169,7 +173,8 @@ class Desk:
             )
 
     async def _pressed(self, query: CallbackQuery) -> None:
-        chat, message = query.message.chat.id, query.message.message_id
+        assert isinstance(query.message, Message)
+        chat, message = query.message.chat_id, query.message.message_id
         if query.data == "silent":
             return
         if query.data == "e:price":
@@ -187,4 +192,4 @@ class Desk:
             "undo": "#412 is gone. Nothing else was changed.",
             "alert": "Type /alert_volume BTC 200 15m",
         }
-        await query.answer(words.get(query.data), show_alert=query.data == "undo")
+        await query.answer(words.get(query.data or ""), show_alert=query.data == "undo")

@@ -252,25 +252,20 @@ async def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, s
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_the_process_answers_in_json_and_writes_the_picture(tmp_path: Path) -> None:
-    status, out, err = await run(
-        tmp_path, "/chart btc 15m", "--json", "--out", str(tmp_path / "out")
-    )
+async def test_the_process_answers_in_json_about_the_moment_asked_and_writes_the_picture(
+    tmp_path: Path,
+) -> None:
+    words = ("--json", "--out", str(tmp_path / "out"), "--at", "2026-06-10T08:00:00Z")
+    status, out, err = await run(tmp_path, "/chart btc 15m", *words)
     assert (status, err) == (0, "")
     found = json.loads(out)
     assert found["command"] == "/chart btc 15m"
-    assert found["now"] == NOW
+    assert found["now"] == 1_781_078_400_000
     assert found["figures"]["close"]["value"] > 0
     (picture,) = found["pictures"]
     assert Path(picture).parent == tmp_path / "out"
     size = await asyncio.to_thread(lambda: Path(picture).stat().st_size)
     assert size > 10_000
-
-
-async def test_at_moves_the_simulated_market(tmp_path: Path) -> None:
-    status, out, err = await run(tmp_path, "/price btc", "--json", "--at", "2026-06-10T08:00:00Z")
-    assert (status, err) == (0, "")
-    assert json.loads(out)["now"] == 1_781_078_400_000
 
 
 async def test_the_process_tells_a_users_mistake_from_a_failure(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ SENDS = ("sendmessage", "sendphoto")
 
 @pytest.fixture
 async def live(tmp_path: Path) -> AsyncIterator[Live]:
-    async with desk_bench(tmp_path, (ADMIN, OTHER)) as live:
+    async with desk_bench(tmp_path, (ADMIN, OTHER), (ADMIN,), ACCESS="open") as live:
         yield live
 
 
@@ -50,12 +50,14 @@ async def test_a_venue_that_is_down_is_named_with_the_reason_and_the_rest_answer
 ) -> None:
     await live.break_venue("okx", "down")
     answer = await live.ask("/price eth")
-    rows = {line.split()[0]: line for line in answer.splitlines() if line[:3] in ("OKX", "Byb")}
     assert re.search(r"OKX (unavailable|is not answering) \(\S.*\)", answer)
-    assert not re.search(r"\d", rows["OKX"]), "no price of a venue that did not answer"
-    assert len(re.findall(r"[\d,]+\.\d+", rows["Bybit"])) >= 2, "the others answer"
+    rows = answer.splitlines()
+    assert [line.split() for line in rows if line.startswith("OKX  ")] == [["OKX", *["n/a"] * 3]]
+    [bybit] = [line for line in rows if line.startswith("Bybit ")]
+    assert len(re.findall(r"[\d,]+\.\d+", bybit)) >= 2, "the others answer"
     await live.break_venue("okx", "none")
-    live.watch.ahead += 31  # the breaker lets one call through again
+    live.watch.ahead += 31  # a single call goes through as a probe, then all
+    await live.ask("/price eth")
     answer = await live.ask("/price eth")
     assert "unavailable" not in answer
     assert "not answering" not in answer
@@ -69,7 +71,7 @@ async def test_without_any_venue_the_last_known_price_has_its_age_and_is_then_re
     await live.break_venue("*", "down")
     live.watch.ahead += 45
     kept = await live.ask("/price sol")
-    price = re.compile(r"SOL \$[\d,.]+")
+    price = re.compile(r"SOL \$[\d,.]*\d")
     assert price.search(kept)
     assert price.findall(kept) == price.findall(before), "the last known price, not another one"
     ages = [int(s) for s in re.findall(r"(\d+) ?s\b", kept)]

@@ -40,7 +40,7 @@ GROUPS = {name: -(1_001_000_009_100 + number) for number, name in enumerate(WORD
 async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
     users = [ADMIN, *NORMS.values(), *TYPISTS.values()]
     folder: Path = tmp_path_factory.mktemp("spellings")
-    async with desk_bench(folder, users, MARKET_SPEED="0.001") as live:
+    async with desk_bench(folder, users, users, MARKET_SPEED="0.001") as live:
         for chat_id in GROUPS.values():
             live.server.add_chat(chat_id, "supergroup", "Floor", [ADMIN, *NORMS.values()])
         yield live

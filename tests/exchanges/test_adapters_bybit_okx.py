@@ -5,10 +5,11 @@
 import pytest
 from canned_venue import loaded, symbols
 
+from analytics.liquidation.model import liquidation_price
 from exchanges.bybit import Bybit
 from exchanges.okx import Okx
 from market.errors import SourceError
-from market.types import HOUR, MINUTE, Side
+from market.types import HOUR, MINUTE, PositionSide, Side
 
 NOW = 1_760_000_000_000 // HOUR * HOUR + 90_000
 
@@ -302,19 +303,19 @@ async def test_okx_funding_interval_is_the_time_between_settlements() -> None:
     assert (past.rate, past.interval_h) == (0.00019, 4.0)
 
 
-async def test_okx_tiers_are_bounded_in_usd() -> None:
+async def test_okx_tiers_count_contracts_and_rate_the_whole_position() -> None:
     rows = [{"tier": "1", "minSz": "0", "maxSz": "1000", "mmr": "0.004", "imr": "0.01", "maxLever": "100"},
             {"tier": "2", "minSz": "1001", "maxSz": "5000", "mmr": "0.01", "imr": "0.02", "maxLever": "50"}]  # fmt: skip
-    venue = await okx(
-        publicGetPublicPositionTiers=data(*rows),
-        publicGetPublicMarkPrice=data({"instId": "BTC-USDT-SWAP", "markPx": "50000"}),
-    )
+    venue = await okx(publicGetPublicPositionTiers=data(*rows))
     table = await venue.tiers(symbols(venue)["BTC/USDT:USDT"])
     assert table is not None
-    assert table.tiers == (
-        (500_000.0, 0.004, 0.0, 100.0),
-        (2_500_000.0, 0.01, pytest.approx(3000.0), 50.0),
+    assert table.tiers == ((1000.0, 0.004, 0.0, 100.0), (5000.0, 0.01, 0.0, 50.0))
+    assert (table.extra["form"], float(table.extra["contract_size"])) == ("whole", 0.01)
+    # 4000 contracts of 0.01 coins at 10x: (margin - amount x entry) / (amount x (rate + fee - 1))
+    found = liquidation_price(
+        position=PositionSide.LONG, entry=50_000.0, amount=40.0, leverage=10, table=table
     )
+    assert found.value == pytest.approx((200_000 - 2_000_000) / (40 * (0.01 + 0.0005 - 1)))
 
 
 async def test_okx_asks_for_long_bars_in_utc_and_for_old_ones_elsewhere() -> None:

@@ -1,0 +1,65 @@
+"""A whole alert desk over a fake market and a real SQLite file; it can be started again like a process."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fake_market import START, FakeMarket
+
+from alerts.metrics import Metrics
+from alerts.service import AlertService, Asker, View
+from alerts.types import Firing, OutboxRow, Signal
+from market.clock import FixedClock
+from storage.alerts import Alerts
+from storage.db import Database
+
+CHAT, OWNER = 500, 70
+ME = Asker(chat_id=CHAT, user_id=OWNER)
+WALL = 1_790_000_000_000
+
+
+@dataclass
+class Desk:
+    folder: Path
+    clock: FixedClock = field(default_factory=lambda: FixedClock(START))
+    wall: FixedClock = field(default_factory=lambda: FixedClock(WALL))
+    database: Database | None = None
+
+    def __post_init__(self) -> None:
+        self.market = FakeMarket(self.clock)
+
+    async def start(self) -> "Desk":
+        """A new process on the same file."""
+        if self.database is not None:
+            await self.database.close()
+        self.database = Database.open(f"sqlite:///{self.folder}/desk.db")
+        await self.database.start()
+        self.store = Alerts(self.database)
+        market: Any = self.market
+        self.service = AlertService(self.store, market, Metrics(market), self.clock, self.wall)
+        await self.service.start()
+        return self
+
+    async def close(self) -> None:
+        if self.database is not None:
+            await self.database.close()
+
+    async def alert(self, kind: str, words: str, asker: Asker = ME, **more: Any) -> View:
+        return await self.service.create(kind, words.split(), asker, exchange="binance", **more)
+
+    async def at(self, seconds: float, price: float | None = None, **more: Any) -> list[Signal]:
+        """Time passes; something may trade; then one check."""
+        self.clock.advance(round(seconds * 1000))
+        if price is not None:
+            self.market.trade(price, **more)
+        return await self.service.check()
+
+    async def rows(self) -> list[OutboxRow]:
+        return await self.store.due(10**15, 1000)
+
+    async def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(row.payload) for row in await self.rows()]
+
+    async def firings(self, chat: int = CHAT) -> list[Firing]:
+        return await self.store.history(chat, 1000)
