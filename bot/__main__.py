@@ -9,7 +9,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from bot.children import ChildFailed
 from bot.config import Settings, SettingsError, load
+from storage.errors import StorageError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,12 +27,17 @@ def main(argv: list[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    for chatty in ("alembic", "apscheduler"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             return asyncio.run(_command(options, settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    except (ChildFailed, StorageError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -17,7 +17,7 @@ from alerts.service import AlertService
 from bot.children import child
 from bot.config import Settings, SettingsError
 from bot.drawing import Drawing
-from bot.local_market import ClockStart, clock_start
+from bot.local_market import ClockStart, clock_start, scenarios
 from exchanges.endpoints import LIVE, Endpoints, load_endpoints
 from exchanges.hub import Market
 from exchanges.streams.supervisor import Streams
@@ -106,6 +106,8 @@ async def _market_of(
     """The market's clock, where its venues are, and the address of the local server that plays them."""
     if settings.mode == "live":
         return wall, LIVE, ""
+    if settings.mode == "sim" and settings.sim_scenario:
+        scenarios(settings)  # refused here, in one sentence, and not by the child
     begin = clock_start(settings, wall, asking=asking)
     told = await stack.enter_async_context(child(_market_arguments(begin)))
     return begin.clock(wall), await load_endpoints(told["url"]), told["url"]

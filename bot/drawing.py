@@ -5,21 +5,15 @@ import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import charts
+
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 20.0  # seconds for one picture, the first one included
-
-
-def render(name: str, data: Any) -> bytes:
-    """Draw chart `name`; runs in the worker, where matplotlib is imported on first use."""
-    from charts import CHARTS  # noqa: PLC0415 - keeps matplotlib out of the bot's own process
-
-    return CHARTS[name](data)
 
 
 def _end_with_parent() -> None:
@@ -34,12 +28,6 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _warm() -> None:
-    from charts import warm  # noqa: PLC0415
-
-    warm()
-
-
 class Drawing:
     """A pool of drawing processes that is replaced when one dies."""
 
@@ -49,15 +37,14 @@ class Drawing:
 
     def start(self) -> None:
         """Start a worker now, so that the first picture does not wait for imports."""
-        self._ensure().submit(_warm)
+        self._ensure().submit(charts.warm)
 
     async def draw(self, name: str, data: Any) -> bytes | None:
         """The PNG, or None when it could not be drawn: a failed picture never loses the text."""
         loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wait_for(
-                loop.run_in_executor(self._ensure(), render, name, data), TIMEOUT
-            )
+            async with asyncio.timeout(TIMEOUT):
+                return await loop.run_in_executor(self._ensure(), charts.render, name, data)
         except (BrokenProcessPool, TimeoutError) as error:
             logger.warning("picture failed chart=%s reason=%s", name, type(error).__name__)
         except (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError):
@@ -81,6 +68,3 @@ class Drawing:
                 self._workers, mp_context=context, initializer=_end_with_parent
             )
         return self._pool
-
-
-Draw = Callable[[str, Any], Any]

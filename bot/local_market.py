@@ -5,10 +5,14 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.children import announce, parent_gone
 from bot.config import Settings, SettingsError, moment
 from market.clock import MarketClock, WallClock
+
+if TYPE_CHECKING:
+    from exchanges.local.simulator import Scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,16 @@ def _recorded_moment(settings: Settings, default: str) -> int:
     return span[text] if text in span else moment(text)
 
 
+def scenarios(settings: Settings) -> "tuple[Scenario, ...]":
+    """What SIM_SCENARIO stages; SettingsError where it cannot be read."""
+    from exchanges.local.simulator import parse_scenarios  # noqa: PLC0415 - numpy is not needed before
+
+    try:
+        return parse_scenarios(settings.sim_scenario)
+    except ValueError as error:
+        raise SettingsError(f"SIM_SCENARIO: {error}") from None
+
+
 async def serve(settings: Settings, *, port: int, at: ClockStart | None, as_child: bool) -> None:
     """Serve until the parent goes away (as a child) or for ever (alone)."""
     from exchanges.local.server import LocalServer  # noqa: PLC0415 - only this process needs it
@@ -59,14 +73,9 @@ async def serve(settings: Settings, *, port: int, at: ClockStart | None, as_chil
 
         server = LocalServer(Recording(settings.recording_dir or Path(), clock))
     else:
-        from exchanges.local.simulator import SimulatedMarket, parse_scenarios  # noqa: PLC0415
+        from exchanges.local.simulator import SimulatedMarket  # noqa: PLC0415
 
-        try:
-            scenarios = parse_scenarios(settings.sim_scenario)
-        except ValueError as error:
-            raise SettingsError(f"SIM_SCENARIO: {error}") from None
-        first = begin.start if not at else at.start
-        market = SimulatedMarket(settings.sim_seed, first, clock, scenarios)
+        market = SimulatedMarket(settings.sim_seed, begin.start, clock, scenarios(settings))
         server = LocalServer(market, market)
     actual = await server.start(port)
     announce(port=actual, url=f"http://127.0.0.1:{actual}", start=begin.start, mode=settings.mode)

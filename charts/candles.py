@@ -1,7 +1,6 @@
 """Candles, volume and the figure asked for, on one time axis: price, then volume, then CVD or an indicator."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,39 +8,11 @@ from matplotlib.collections import LineCollection, PolyCollection
 
 from charts import style
 from charts.style import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Sheet
+from charts.types import CandleChart, Pane
 from market.types import Candle
 
 NAME = 50  # pixels above a pane for its name
 MOST = 400  # candles that 1,048 pixels can tell apart; the newest are drawn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pane:
-    """A line under the candles: values at times, in a unit; `zero` draws the zero line."""
-
-    name: str
-    points: tuple[tuple[int, float], ...]
-    unit: str = ""
-    zero: bool = False
-    bands: tuple[float, ...] = ()  # fixed levels, like 30 and 70 of an RSI
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandleChart:
-    """What the picture needs; `step` is the length of a candle in ms, prices are per coin."""
-
-    title: str
-    subtitle: str
-    candles: tuple[Candle, ...]
-    step: int
-    price_step: float = 0.0
-    volume_unit: str = ""
-    mark: str = ""
-    theme: str = "dark"
-    overlays: dict[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
-    levels: tuple[tuple[float, str], ...] = ()
-    marked: int | None = None  # open time of the candle to point at
-    lower: Pane | None = None
 
 
 def render(data: CandleChart) -> bytes:

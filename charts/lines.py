@@ -1,35 +1,14 @@
 """A figure over time, one line a venue, named where it ends."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from charts import style
 from charts.style import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Sheet
+from charts.types import LineChart
 
 NAMES = 330  # pixels at the right for names and values
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One series: (ts, value) rising in time."""
-
-    name: str
-    points: tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineChart:
-    """What the picture needs; `percent` shows values as percent, `zero` draws the zero line."""
-
-    title: str
-    subtitle: str
-    lines: tuple[Line, ...]
-    mark: str = ""
-    theme: str = "dark"
-    zero: bool = False
-    percent: bool = False
 
 
 def render(data: LineChart) -> bytes:

@@ -1,7 +1,5 @@
 """Where estimated liquidations lie: longs below the price, shorts above it, beside the price's path."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -9,28 +7,11 @@ from matplotlib.collections import LineCollection, PolyCollection
 
 from charts import style
 from charts.style import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Sheet
+from charts.types import LiquidationChart
 
 ROWS = 90  # bars that can be told apart at phone width
 PRICES = 230  # pixels between path and bars for price labels
 FOOT = 52  # pixels for the scale under the bars
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiquidationChart:
-    """`edges` has one more entry than the two sides; sizes are in `unit`, estimates all of them."""
-
-    title: str
-    subtitle: str
-    price: float
-    edges: npt.NDArray[np.float64]
-    long_size: npt.NDArray[np.float64]
-    short_size: npt.NDArray[np.float64]
-    unit: str = "USD"
-    index: bool = False  # show sizes on a scale of 0 to 100, where 100 is the longest bar
-    price_step: float = 0.0
-    path: tuple[tuple[int, float], ...] = ()  # the price that led here
-    mark: str = ""
-    theme: str = "dark"
 
 
 def render(data: LiquidationChart) -> bytes:

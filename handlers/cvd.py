@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from analytics.divergence import divergences
-from charts.candles import Pane
+from charts.types import Pane
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
 from handlers.flows import Flows, flows, reference_candles, source_text
@@ -22,6 +22,7 @@ from market.types import (
     TIMEFRAMES,
     Candle,
     Instrument,
+    Kind,
     Reading,
 )
 
@@ -94,6 +95,8 @@ def headline_of(name: str, figures: Figures, window: int, unit: str = "") -> str
     seen = total.window or window
     whole = window if seen >= window - 1000 else seen
     length = whole // MINUTE * MINUTE if whole >= 2 * MINUTE else whole
+    if total.kind is Kind.APPROX:
+        who = _("{who} (approx)").format(who=who)
     return _("{name} {who}: CVD {cvd} in {length}").format(
         name=name,
         who=who,
@@ -138,7 +141,7 @@ def _share(value: float) -> str:
 def _meaning(figures: Figures, turn: str, unit: str) -> str:
     share, recent, total = figures["buy_share"], figures["cvd_15m"], figures["cvd"]
     parts = []
-    if share.value is not None:
+    if share.value is not None and share.kind is not Kind.APPROX:
         parts.append(_("buy share {share}").format(share=fmt.percent(share.value, 1, signed=False)))
     if recent.value is not None:
         turning = total.value is not None and recent.value * total.value < 0

@@ -95,8 +95,9 @@ async def flows(app: App, instruments: Sequence[Instrument], window: int, now: i
             _add_candles(found, i, candles[i.exchange], rates)
         if not found.sums and not found.approx:
             found.since = now - window
+    with_candles = bool(found.sources)
     for i, flow in logs:
-        _add_trades(found, i, flow, rates, whole_minutes=bool(found.sources))
+        _add_trades(found, i, flow, rates, whole_minutes=with_candles)
     _add_late(found, late, rates)
     if not found.sums:
         _add_signs(found, rates)
@@ -136,6 +137,8 @@ def _add_trades(
     since = found.since - 1 if whole_minutes else found.since
     rate = rates.of(1.0, i.quote) or 0.0
     whole = _in_dollars(flow.window(since, found.until), rate)
+    if whole.since == since and whole_minutes:
+        whole = replace(whole, since=found.since)
     found.sums[i.exchange] = whole
     rows = [(ts, value * rate) for ts, _coins, value, _n in flow.minutes(since, found.until)]
     if rows:  # the first minute counts only from the left edge on

@@ -7,7 +7,7 @@ from exchanges.hub import settle
 from handlers.app import App
 from handlers.base import Args, Button, Card, Reply, command
 from handlers.outages import said, silent, unavailable
-from handlers.words import at_most, instead, symbol
+from handlers.words import at_most, perps, symbol
 from market import format as fmt
 from market.errors import SourceError
 from market.language import _
@@ -23,9 +23,8 @@ async def funding(args: Args, app: App) -> Reply:
     """Show the funding rate of a coin on every venue, with interval, APR and countdown."""
     text, rest = symbol(args, USAGE)
     at_most(rest, 0, USAGE)
-    query = app.market.resolve(text, command="/funding {}")
-    perps = app.market.instruments_for(query, perp=True, command="/funding {}")
-    rates, errors = await settle({i.exchange: app.market.funding(i) for i in perps})
+    query, listed, typed = perps(app, text, "/funding {}")
+    rates, errors = await settle({i.exchange: app.market.funding(i) for i in listed})
     if not rates:
         raise next(iter(errors.values()))
     interest, _unknown = await settle(
@@ -35,7 +34,7 @@ async def funding(args: Args, app: App) -> Reply:
         name: o.value if o.value is not None else o.amount * (rates[name].mark or 0.0)
         for name, o in interest.items()
     }
-    figures = _figures(perps, rates, errors)
+    figures = _figures(listed, rates, errors)
     mean = _weighted(rates, sizes)
     figures["apr"] = mean
     now = app.clock.now()
@@ -45,9 +44,9 @@ async def funding(args: Args, app: App) -> Reply:
         card=Card(
             glyph="⚠️" if trouble else "",
             headline=_headline(query.base, mean, rates),
-            table=_table(perps, rates, now),
+            table=_table(listed, rates, now),
             reading=_meaning(rates, mean),
-            evidence=fmt.evidence(known, now, instead(query), mean.note, trouble),
+            evidence=fmt.evidence(known, now, typed, mean.note, trouble),
             updated=now,
         ),
         figures=figures,

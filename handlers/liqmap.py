@@ -10,12 +10,12 @@ from analytics.liquidation.clusters import Cluster, largest, nearest
 from analytics.liquidation.ledger import LiquidationMap, build_map, combined
 from analytics.liquidation.model import liquidation_price, table_note
 from analytics.liquidation.tiers import bundled_tiers
-from charts.liqmap import LiquidationChart
+from charts.types import LiquidationChart
 from exchanges.hub import settle
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
 from handlers.outages import named, short
-from handlers.words import at_most, instead, symbol
+from handlers.words import at_most, perps, symbol
 from market import format as fmt
 from market.errors import SourceError
 from market.language import _
@@ -57,11 +57,10 @@ async def liqmap(args: Args, app: App) -> Reply:
     text, rest = symbol(args, USAGE)
     at_most(rest, 1, USAGE)
     window = fmt.window(rest[0], low=6 * HOUR, high=30 * DAY, example=USAGE) if rest else 7 * DAY
-    query = app.market.resolve(text, command="/liqmap {}")
-    perps = app.market.instruments_for(query, perp=True, command="/liqmap {}")
+    query, listed, typed = perps(app, text, "/liqmap {}")
     now = app.clock.now()
-    head = await _head(app, perps, args.preferences.exchange)
-    found, missing = await _maps(app, perps, window, now)
+    head = await _head(app, listed, args.preferences.exchange)
+    found, missing = await _maps(app, listed, window, now)
     tiers = await _tiers(app, head.instrument)
     figures = _exact(head, tiers)
     base, length = query.base, fmt.duration(window)
@@ -69,7 +68,7 @@ async def liqmap(args: Args, app: App) -> Reply:
     buttons = _buttons(text, words)
     if not found:
         return _without_map(base, head, figures, missing, tiers, now, buttons)
-    known = await _known_interest(app, perps, missing)
+    known = await _known_interest(app, listed, missing)
     sizes = {name: v.interest_usd for name, v in found.items()} | known
     maps = [v.map for v in found.values()]
     whole = await asyncio.to_thread(combined, maps, sizes, head.last)
@@ -83,9 +82,7 @@ async def liqmap(args: Args, app: App) -> Reply:
             headline=headline,
             table=_table(head.instrument, figures),
             reading=_meaning(_biggest(whole), head),
-            evidence=_evidence(
-                whole, missing, length, now, (instead(query), _share(whole, unknown))
-            ),
+            evidence=_evidence(whole, missing, length, now, (typed, _share(whole, unknown))),
             updated=now,
         ),
         picture=await _picture(app, base, whole, found, head.instrument, headline, length),

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analytics import interest
-from charts.lines import Line, LineChart
+from charts.types import Line, LineChart
 from exchanges.hub import settle
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
 from handlers.dollars import dollars
 from handlers.outages import named, silent, unavailable
 from handlers.volume import busiest_perps
-from handlers.words import at_most, instead, keyboard, symbol
+from handlers.words import at_most, keyboard, perps, symbol
 from market import format as fmt
 from market.errors import SourceError
 from market.language import _
@@ -104,10 +104,9 @@ async def oi(args: Args, app: App) -> Reply:
     """Show the open interest of a coin in coins and dollars, its changes and the share of each venue."""
     text, rest = symbol(args, USAGE)
     at_most(rest, 0, USAGE)
-    query = app.market.resolve(text, command="/oi {}")
-    perps = app.market.instruments_for(query, perp=True, command="/oi {}")
+    query, listed, typed = perps(app, text, "/oi {}")
     now = app.clock.now()
-    found = await interest_of(app, perps, now)
+    found = await interest_of(app, listed, now)
     if not found.now:
         raise next(iter(found.errors.values()))
     sums = {
@@ -115,19 +114,19 @@ async def oi(args: Args, app: App) -> Reply:
         for window, name in WINDOWS
     }
     figures = _figures(found, sums, query.base)
-    price = await _price_change(app, perps, args.preferences.exchange)
+    price = await _price_change(app, listed, args.preferences.exchange)
     quad = interest.quadrant_reading(price, sums["1h"].change_relative)
     unit = args.preferences.unit
     headline = _headline(query.base, figures, sums["1h"].change_relative, unit)
     png = await _picture(app, query.base, found, headline)
-    trouble = silent(app, [i.exchange for i in perps])
+    trouble = silent(app, [i.exchange for i in listed])
     return Reply(
         card=Card(
             glyph="⚠️" if found.errors or trouble else "",
             headline=headline,
-            table=_table(perps, found, figures, query.base),
+            table=_table(listed, found, figures, query.base),
             reading="\n".join(part for part in (_meaning(figures, quad), trouble) if part),
-            evidence=_evidence(found, figures, now, instead(query)),
+            evidence=_evidence(found, figures, now, typed),
             updated=now,
         ),
         picture=Picture(name=f"{query.base}-oi.png", png=png) if png else None,

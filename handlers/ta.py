@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from analytics import indicators, vwap
-from charts.candles import CandleChart, Pane
+from charts.types import CandleChart, Pane
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
 from handlers.times import at

@@ -1,13 +1,14 @@
 """What the words of a command mean: a symbol, then what follows it; and which questions a coin can answer."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from handlers.app import App
 from handlers.base import Args, Button
 from market.errors import UserError
 from market.language import _
 from market.symbols import Query
-from market.types import EXCHANGES
+from market.types import EXCHANGES, Instrument
 
 KINDS = ("perp", "perps", "spot", "swap", "futures", "future", "perpetual")
 PLACES = frozenset((*EXCHANGES, "hl", "cb"))
@@ -46,11 +47,18 @@ def at_most(words: Sequence[str], count: int, usage: str) -> None:
         )
 
 
-def instead(query: Query) -> str:
-    """What the evidence says where a spot pair was typed and the command is about perps."""
-    if query.perp is not False:
-        return ""
-    return _("the perp instead of the spot pair")
+def perps(app: App, text: str, command: str) -> tuple[Query, list[Instrument], str]:
+    """The query, the perp of each venue it means, and what the evidence says where a spot pair was typed."""
+    try:
+        query = app.market.resolve(text, command=command)
+    except UserError:
+        if " " in text or not any(mark in text for mark in "/-_"):
+            raise
+        # a pair that trades as a perp only
+        query = replace(app.market.resolve(f"{text} perp", command=command), perp=False)
+    found = app.market.instruments_for(query, perp=True, command=command)
+    note = _("the perp instead of the spot pair") if query.perp is False else ""
+    return query, found, note
 
 
 def perp_buttons(app: App, base: str, wanted: Sequence[tuple[str, str]]) -> list[Button]:

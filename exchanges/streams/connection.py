@@ -5,6 +5,7 @@ import logging
 import random
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import aiohttp
 
@@ -161,16 +162,16 @@ class Connection:
         try:
             for request in self.decoder.opening():
                 await self._send(ws, request)
-            while not self._silent():
+            while not ws.closed and not self._silent():
                 await self._follow(ws)
                 ping = self.decoder.ping() if self._wall.now() - self._pinged >= PING else None
                 if ping is not None:
                     self._pinged = self._wall.now()
                     await self._send(ws, ping)
-                try:
-                    await asyncio.wait_for(self._changed.wait(), TICK)
-                except TimeoutError:
-                    continue
+                # Not wait_for: before Python 3.12 it may swallow the cancellation of this task.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK):
+                        await self._changed.wait()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self.reason = f"could not send: {type(error).__name__}"
         finally:
@@ -192,7 +193,8 @@ class Connection:
             await asyncio.sleep(self.decoder.pause)
 
     async def _send(self, ws: aiohttp.ClientWebSocketResponse, request: str) -> None:
-        await asyncio.wait_for(ws.send_str(request), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            await ws.send_str(request)
 
     def _silent(self) -> bool:
         """Whether nothing comes any more, or data that came in a rhythm has stopped."""

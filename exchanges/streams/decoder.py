@@ -45,7 +45,7 @@ class Decoder(ABC):
     pause: ClassVar[float] = 0.05
 
     def __init__(self, clock: Clock) -> None:
-        self.local = False  # of a market on this machine, whose clock may run ahead of ours for a moment
+        self.local = False  # a market on this machine: its clock may be ahead of ours for a moment
         self.bad = 0  # frames and rows that could not be read, or were of nobody's instrument
         self._clock = clock
         self._by_id: dict[str, Instrument] = {}

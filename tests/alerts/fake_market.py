@@ -1,8 +1,8 @@
 """A market made of a path of prices: candles, open interest and order flow as they are known at `now`, no more."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from exchanges.selection import Selection
 from exchanges.types import Capability
@@ -126,9 +126,10 @@ class FakeMarket:
             prices = [price for _ts, price, _a, _b in group]
             volume = sum(amount for _ts, _p, amount, _b in group)
             bought = sum(amount for _ts, _p, amount, buy in group if buy)
+            high = math.nan if any(map(math.isnan, prices)) else max(prices)
             rows[ts] = Candle(
-                ts=ts, open=prices[0], high=max(prices), low=min(prices), close=prices[-1],
-                volume=volume, quote_volume=volume * prices[-1], taker_buy_volume=bought,
+                ts=ts, open=prices[0], high=high, low=min(prices), close=prices[-1], volume=volume,
+                quote_volume=volume * prices[-1], taker_buy_volume=bought,
                 taker_buy_quote=bought * prices[-1], closed=ts + step <= now,
             )  # fmt: skip
         found = [rows[ts] for ts in sorted(rows) if start <= ts < stop]
@@ -180,11 +181,3 @@ def candle(ts: int, volume: float, price: float = 100.0, **fields: object) -> Ca
         "quote_volume": volume * price, "taker_buy_volume": volume / 2, **fields,
     }  # fmt: skip
     return Candle(**whole)  # type: ignore[arg-type]
-
-
-def database_url(folder: Path) -> str:
-    return f"sqlite:///{folder}/desk.db"
-
-
-def texts(rows: Sequence[object]) -> list[str]:
-    return [str(row) for row in rows]

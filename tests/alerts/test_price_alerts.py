@@ -47,7 +47,7 @@ async def test_a_state_is_told_at_once_and_then_every_hour(desk: Desk) -> None:
     desk.market.trade(97_000)
     await desk.alert("price", "BTC > 95k")
     fired = [len(await desk.at(600, 97_000)) for _ in range(14)]
-    assert fired == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0]
+    assert fired == [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0]
 
 
 async def test_oscillation_around_the_level_fires_at_most_once_per_cooldown(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from charts import CHARTS, candles, lines, liqmap, style, warm
+from charts.types import CandleChart, Line, LineChart, LiquidationChart, Pane
 from market.types import Candle
 
 START = 1_781_500_200_000
@@ -31,13 +32,13 @@ def walk(
     return tuple(out)
 
 
-def chart(bars: tuple[Candle, ...], **more: object) -> candles.CandleChart:
+def chart(bars: tuple[Candle, ...], **more: object) -> CandleChart:
     given = {
         "title": "BTC volume 340 % of average",
         "subtitle": "Binance · 5m · UTC · observed",
         **more,
     }
-    return candles.CandleChart(candles=bars, step=300_000, **given)  # type: ignore[arg-type]
+    return CandleChart(candles=bars, step=300_000, **given)  # type: ignore[arg-type]
 
 
 def flat(n: int, price: float, volume: float) -> tuple[Candle, ...]:
@@ -49,7 +50,7 @@ def flat(n: int, price: float, volume: float) -> tuple[Candle, ...]:
     )
 
 
-CVD = candles.Pane(
+CVD = Pane(
     name="CVD",
     unit="USD",
     zero=True,
@@ -144,18 +145,16 @@ def test_nothing_to_draw_is_an_error() -> None:
     with pytest.raises(ValueError, match="finite"):
         candles.render(chart((Candle(ts=0, open=1, high=float("nan"), low=1, close=1, volume=1),)))
     with pytest.raises(ValueError, match="no lines"):
-        lines.render(
-            lines.LineChart(title="", subtitle="", lines=(lines.Line(name="x", points=()),))
-        )
+        lines.render(LineChart(title="", subtitle="", lines=(Line(name="x", points=()),)))
     with pytest.raises(ValueError, match="empty"):
         liqmap.render(liquidations(np.zeros(20), np.zeros(20)))
 
 
 def liquidations(
     longs: "np.ndarray", shorts: "np.ndarray", price: float = 100.0
-) -> liqmap.LiquidationChart:
+) -> LiquidationChart:
     edges = np.linspace(price * 0.9, price * 1.1, len(longs) + 1)
-    return liqmap.LiquidationChart(
+    return LiquidationChart(
         title="BTC liquidation map", subtitle="7 d · estimated", price=price, edges=edges,
         long_size=longs, short_size=shorts, path=((START, price * 0.99), (START + 10**7, price)),
     )  # fmt: skip
@@ -183,10 +182,10 @@ def test_the_map_keeps_every_dollar_and_says_estimated(
 
 def test_line_names_do_not_collide_when_the_lines_do(seen: list[Figure]) -> None:
     many = tuple(
-        lines.Line(name=name, points=((START, 10.0), (START + 10**7, 10.0)))
+        Line(name=name, points=((START, 10.0), (START + 10**7, 10.0)))
         for name in ("Binance", "Bybit", "OKX", "Hyperliquid")
     )
-    lines.render(lines.LineChart(title="BTC funding", subtitle="", lines=many))
+    lines.render(LineChart(title="BTC funding", subtitle="", lines=many))
     boxes = [
         t.get_window_extent()
         for t in seen[0].texts

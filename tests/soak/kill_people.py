@@ -12,6 +12,7 @@ from bot.playground.botapi import BotApiServer
 
 PEOPLE = {1001: "Ada", 1002: "Tom", 1003: "Sam"}
 FIRST_LEVEL, LAST_LEVEL = 150_000, 199_999  # far above the price: these rules never fire
+STORM = 9  # rules that fire all the time, made first
 PER_CHAT = 40  # rules of one person, below the desk's limit
 PRICE = re.compile(r"\$([\d,]+(?:\.\d+)?)")
 DOUBLE_PRESS = 5.0  # seconds: the desk takes the same press within 3 s for a double one
@@ -65,6 +66,7 @@ class Typist:
             (1003, f"/alert BTC {price['BTC'] * 1.0007:.0f}"),
             (1003, f"/alert BTC below {price['BTC'] * 0.9993:.0f}"),
         ]
+        assert len(lines) == STORM
         for chat_id, line in lines:
             self.server.send_text(chat_id, chat_id, line)
         await self.server.wait_for(lambda: self._armed() >= len(lines), 60)
@@ -89,15 +91,15 @@ class Typist:
         """One thing a person does now."""
         choice = self.rng.random()
         chat_id = self.rng.choice(list(PEOPLE))
-        if choice < 0.45 and self._count(chat_id) < PER_CHAT:
+        if choice < 0.35 and self._count(chat_id) < PER_CHAT:
             self.wish(chat_id)
-        elif choice < 0.6:
+        elif choice < 0.5:
             self.lists[chat_id] += 1
             self.server.send_text(chat_id, chat_id, "/alerts")
-        elif choice < 0.66:
+        elif choice < 0.56:
             self.prices[chat_id] += 1
             self.server.send_text(chat_id, chat_id, "/price btc")
-        elif choice < 0.82:
+        elif choice < 0.75:
             self.open(chat_id)
         else:
             self.press()
@@ -111,7 +113,10 @@ class Typist:
     def open(self, chat_id: int) -> None:
         """Open one alert from the newest list: its card has the buttons to pause and resume."""
         for message in reversed(self.own(chat_id)):
-            shows = [data for data in datas(message) if data.startswith("a:alert:show:")]
+            shows = [
+                data for data in datas(message)
+                if data.startswith("a:alert:show:") and int(data.rpartition(":")[2]) > STORM
+            ]  # fmt: skip
             if shows and "closest first" in text_of(message):
                 self.server.press(chat_id, message["message_id"], chat_id, self.rng.choice(shows))
                 return
@@ -124,6 +129,11 @@ class Typist:
             if waits or soon or wish.status == "deleted":
                 continue
             offers = self._offers(wish)
+            gentle = [offer for offer in offers if offer[2] != "alert:delete"]
+            if gentle and self.rng.random() < 0.8:
+                offers = gentle
+            elif offers and self.rng.random() < 0.6:
+                continue  # most rules live on
             if offers:
                 message_id, data, verb = self.rng.choice(offers)
                 wish.status, wish.presses = STATUS_AFTER[verb], wish.presses + 1

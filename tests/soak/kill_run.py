@@ -23,6 +23,7 @@ from market.types import MINUTE
 SPEED = 60  # market seconds in one
 SIM_START = 1_790_000_040_000 // MINUTE * MINUTE
 SENDS = ("sendmessage", "sendphoto")
+ANSWER = 0.15  # seconds to the answer of a message that has arrived
 DRAIN = 240.0  # seconds to the last message
 LATE = re.compile(r"·\s*delivered [^·\n]*? late")
 
@@ -246,6 +247,8 @@ async def kill_run(folder: Path, seed: int) -> AsyncIterator[KillRun]:
     for user_id, name in PEOPLE.items():
         server.add_user(user_id, name, name.lower())
     port = await server.start()
+    for method in SENDS:  # as slow as the real one: long enough to die between arrival and answer
+        server.fault(method, "slow", count=None, delay=ANSWER)
     settings = sim_in(
         folder,
         **telegram_at(port),

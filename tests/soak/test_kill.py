@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from kill_run import kill_run
 
+# A picture whose sender dies in the middle of it; aiohttp's own multipart reader warns of itself.
+pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")
+
 KILLS = int(os.environ.get("TIDEMARK_KILLS", "50"))
 
 
