@@ -185,7 +185,12 @@ class Words:
             )
             return Progress(now=now, note=note, left=max(0.0, left), met=met)
         away = condition.level / sample.value - 1 if sample.value > 0 else math.inf
-        return Progress(now=now, note=fmt.percent(away, 1, tight=True), left=abs(away), met=met)
+        return Progress(
+            now=now,
+            note=fmt.percent(away, 1 if abs(away) >= 0.01 else 2, tight=True),
+            left=abs(away),
+            met=met,
+        )
 
     def _rise_progress(
         self, rule: AlertRule, condition: Rise, state: AlertState, samples: Sequence[Sample]
@@ -240,8 +245,8 @@ def _candle_name(timeframe: str) -> str:
 def brief(value: float) -> str:
     """95k, 94.5k, 2b: nothing lost that a person would have typed."""
     for size, name in ((1e9, "b"), (1e6, "m"), (1e3, "k")):
-        if value >= size:
-            return f"{fmt.significant(value / size, 6)}{name}"
+        if value >= size and float(f"{value:.4g}") == value:
+            return f"{fmt.significant(value / size, 4)}{name}"
     return fmt.significant(value, 6)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from alerts.describe import Progress, Words
-from alerts.engine import evaluate
 from alerts.kinds import kind_of
 from alerts.kinds.words import Compiled
 from alerts.metrics import VOLUME, Delisted, Metrics
 from alerts.rehearsal import Rehearsal, rehearse
+from alerts.states import anew, brought_to_now, first_state
 from alerts.types import (
     AlertRule,
     AlertState,
@@ -19,7 +19,6 @@ from alerts.types import (
     RuleStatus,
     Sample,
     Signal,
-    State,
 )
 from alerts.watch import Watch
 from exchanges.hub import Market
@@ -96,7 +95,7 @@ class AlertService:
         rules = await self._store.rules(statuses=KEPT)
         states = await self._store.states([rule.id for rule in rules])
         ahead = [
-            _rebased(rule, states[rule.id], now)
+            brought_to_now(rule, states[rule.id], now)
             for rule in rules
             if rule.id in states and states[rule.id].last_ts > now
         ]
@@ -141,7 +140,7 @@ class AlertService:
             raise _full()
         samples, problem = await self._now(compiled.condition.metric)
         rule = _rule(kind, compiled, asker, self._clock.now(), thread_id)
-        added = await self._store.add(rule, _first_state(rule, samples), update_id=update_id)
+        added = await self._store.add(rule, first_state(rule, samples), update_id=update_id)
         state = (await self._watch.states([added]))[added.id]
         return View(
             rule=added,
@@ -326,11 +325,7 @@ class AlertService:
         now = self._clock.now()
         async with self._watch.lock:
             states = await self._store.states([rule.id for rule in rules])
-            fresh = [
-                replace(states[r.id], side=0, armed=True, last_ts=now)
-                for r in rules
-                if r.id in states
-            ]
+            fresh = [anew(r, states[r.id], now) for r in rules if r.id in states]
             await self._watch.remember(fresh)
             ids = [rule.id for rule in rules]
             await self._store.set_status(ids, RuleStatus.ACTIVE, "", self._wall.now())
@@ -377,26 +372,3 @@ def _rule(kind: str, made: Compiled, asker: Asker, now: int, thread_id: int | No
         condition=made.condition, coin=made.coin, repeat=made.repeat, cooldown=made.cooldown,
         created_ts=now, thread_id=thread_id,
     )  # fmt: skip
-
-
-def _first_state(rule: AlertRule, samples: Sequence[Sample]) -> AlertState:
-    """Where the metric is when the rule is made: it takes another sample to cross, but not to be beyond."""
-    if not samples:
-        return AlertState(rule_id=0, last_ts=rule.created_ts)
-    before = AlertState(rule_id=0, last_ts=samples[-1].ts - 1)
-    if isinstance(rule.condition, State):
-        return before
-    return evaluate(rule, before, samples, samples[-1].ts)[0]
-
-
-def _rebased(rule: AlertRule, state: AlertState, now: int) -> AlertState:
-    """A state of a time that is still to come, brought to now without a firing."""
-    quiet = isinstance(rule.condition, State)
-    return replace(
-        state,
-        side=0,
-        armed=not quiet,
-        last_ts=now,
-        fired_ts=now if quiet else 0,
-        bar_ts=0,
-    )

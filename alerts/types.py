@@ -14,7 +14,7 @@ from market.types import Reading
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Metric:
-    """One figure over time. `subject`: an instrument key (`binance:BTC/USDT:USDT`) or a coin over all venues (`*:BTC`)."""
+    """One figure over time. `subject`: an instrument key (`binance:BTC/USDT:USDT`), or `*:BTC` for all venues."""
 
     subject: str
     name: str  # price, volume_ratio, open_interest, open_interest_change, cvd ...
@@ -52,7 +52,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rise:
-    """The metric rose by `amount` (absolute, or a fraction with `relative`) within its window; re-anchored after firing."""
+    """The metric rose by `amount` (a fraction with `relative`) within its window; re-anchored after firing."""
 
     metric: Metric
     amount: float
@@ -200,7 +200,7 @@ class AlertStore(Protocol):
     async def fire(
         self, firings: Sequence[Firing], states: Sequence[AlertState], rows: Sequence[OutboxRow]
     ) -> int:
-        """Firings, new states and outbox rows in ONE commit; rows that exist already are skipped. Returns rows added."""
+        """Firings, new states and outbox rows in ONE commit; existing rows are skipped. Returns rows added."""
         ...
 
     async def history(self, chat_id: int, limit: int = 20) -> list[Firing]: ...

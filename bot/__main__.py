@@ -121,9 +121,12 @@ async def _playground(options: argparse.Namespace) -> int:
     parent = asyncio.create_task(parent_gone())
     done, _ = await asyncio.wait({server, parent}, return_when=asyncio.FIRST_COMPLETED)
     server.cancel()
-    await asyncio.gather(server, return_exceptions=True)
-    for task in done:
-        task.result()
+    (ended,) = await asyncio.gather(server, return_exceptions=True)
+    if server in done and isinstance(ended, OSError):
+        announce(
+            error=f"Port {options.port} is taken; set PLAYGROUND_PORT to another one, or to 0."
+        )
+        return 1
     return 0
 
 

@@ -62,14 +62,15 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
         stack.callback(drawing.close)
         if not asking:
             drawing.start()
-        clock, endpoints, url = await _market_of(settings, wall, stack, asking=asking)
         database = _database(settings)
         if not asking and not await database.lock():
             raise SettingsError(
                 "Another Tidemark runs on this database; stop it, or set DATABASE_URL."
             )
         stack.push_async_callback(database.close)
-        await database.start()
+        (clock, endpoints, url), _started = await asyncio.gather(
+            _market_of(settings, wall, stack, asking=asking), database.start()
+        )
         mark = _mark(settings, clock)
         samples = Samples(database, _market_name(settings, clock))
         market = Market(
@@ -179,3 +180,4 @@ async def follow_clock(desk: Desk) -> None:
                 logger.warning("market clock not read reason=%s", type(error).__name__)
                 continue
             clock.set(start=told["start"], anchor=told["anchor"], speed=told["speed"])
+            desk.app.mark = _mark(desk.settings, clock)

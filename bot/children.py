@@ -39,7 +39,10 @@ async def child(
         line = await asyncio.wait_for(process.stdout.readline(), READY)
         if not line:
             raise ChildFailed(f"the local {arguments[0]} server ended before it was ready")
-        yield json.loads(line)
+        told = json.loads(line)
+        if "error" in told:
+            raise ChildFailed(told["error"])
+        yield told
     finally:
         process.stdin.close()
         await _end(process)

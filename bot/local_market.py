@@ -77,7 +77,10 @@ async def serve(settings: Settings, *, port: int, at: ClockStart | None, as_chil
 
         market = SimulatedMarket(settings.sim_seed, begin.start, clock, scenarios(settings))
         server = LocalServer(market, market)
-    actual = await server.start(port)
+    try:
+        actual = await server.start(port)
+    except OSError:
+        raise SettingsError(f"Port {port} is taken; choose another one with --port.") from None
     announce(port=actual, url=f"http://127.0.0.1:{actual}", start=begin.start, mode=settings.mode)
     try:
         await (parent_gone() if as_child else asyncio.Event().wait())

@@ -7,6 +7,7 @@ from handlers import desk as desk
 from handlers import funding as funding
 from handlers import liqmap as liqmap
 from handlers import oi as oi
+from handlers import oi_changes as oi_changes
 from handlers import price as price
 from handlers import status as status
 from handlers import symbols as symbols

@@ -68,6 +68,8 @@ def _met(rule: AlertRule) -> str:
     if isinstance(condition, Rise):
         return _("already so; measured from now on")
     side = _("below") if condition.op is Op.BELOW else _("above")
+    if rule.kind == "cvd":
+        side = _("negative") if condition.op is Op.BELOW else _("positive")
     if isinstance(condition, Cross):
         return _("already {side}; fires at the next crossing").format(side=side)
     return _("true now: fires at the next look")

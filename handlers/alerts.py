@@ -127,12 +127,18 @@ def _ids(words: Sequence[str]) -> list[int]:
     return ids
 
 
+def _id(args: Args) -> int:
+    """The one alert that is meant."""
+    ids = _ids(args.words)
+    if len(ids) != 1:
+        raise UserError(_("Which alert?"), "/alerts")
+    return ids[0]
+
+
 @action("alert:show", role=Role.VIEWER)
 async def show(args: Args, app: App) -> Reply:
     """Show one alert with what can be done about it."""
-    view = await app.alerts.view(
-        _ids(args.words[:1])[0] if args.words[:1] != ("all",) else 0, _asker(args)
-    )
+    view = await app.alerts.view(_id(args), _asker(args))
     return cards.one(view, app.alerts.words, app.clock.now())
 
 
@@ -147,9 +153,9 @@ async def pause(args: Args, app: App) -> Reply:
 @action("alert:mute", role=Role.ALERTER, changes=True)
 async def mute(args: Args, app: App) -> Reply:
     """Pause the alert that has just fired, and leave its message as it is."""
-    rules = await app.alerts.pause(_ids(args.words[:1]), _asker(args))
+    rules = await app.alerts.pause([_id(args)], _asker(args))
     text = _("#{id} is paused; /alerts brings it back.") if rules else _("#{id} is not active.")
-    return Reply(toast=text.format(id=args.word(0)))
+    return Reply(toast=text.format(id=_id(args)))
 
 
 @action("alert:resume", role=Role.ALERTER, changes=True)
@@ -203,7 +209,7 @@ async def looser(args: Args, app: App) -> Reply:
 
 async def _adjust(args: Args, app: App, *, tighter: bool) -> Reply:
     view = await app.alerts.adjust(
-        (_ids(args.words[:1]) or [0])[0],
+        _id(args),
         _asker(args),
         tighter=tighter,
         exchange=args.preferences.exchange,

@@ -71,7 +71,7 @@ async def liqmap(args: Args, app: App) -> Reply:
     known = await _known_interest(app, listed, missing)
     sizes = {name: v.interest_usd for name, v in found.items()} | known
     maps = [v.map for v in found.values()]
-    whole = await asyncio.to_thread(combined, maps, sizes, head.last)
+    whole = _swept(await asyncio.to_thread(combined, maps, sizes, head.last))
     long, short_ = (nearest(whole, side) for side in (PositionSide.LONG, PositionSide.SHORT))
     figures |= _clusters(whole, long, short_)
     headline = _headline(base, long, short_, head)
@@ -88,6 +88,16 @@ async def liqmap(args: Args, app: App) -> Reply:
         picture=await _picture(app, base, whole, found, head.instrument, headline, length),
         figures=figures,
         buttons=buttons,
+    )
+
+
+def _swept(whole: LiquidationMap) -> LiquidationMap:
+    """Without the levels the price has passed since the last closed candle."""
+    low, high = whole.edges[:-1], whole.edges[1:]
+    return replace(
+        whole,
+        long_usd=np.where(high <= whole.price, whole.long_usd, 0.0),
+        short_usd=np.where(low >= whole.price, whole.short_usd, 0.0),
     )
 
 

@@ -261,10 +261,7 @@ def _usual(closed: list[Candle]) -> float:
     return sum(values) / len(values)
 
 
-def _spikes_card(
-    spikes: list[Spike], timeframe: str, venue: str, now: int, scanned: int, failed: int,
-    figures: dict[str, Reading[float]],
-) -> Reply:  # fmt: skip
+def _spike_rows(spikes: list[Spike]) -> list[str]:
     rows = [["", _("of avg"), "z", _("price")]]
     for spike in spikes:
         level = vol.spike_level(spike.ratio.value or 0.0) or 0.0
@@ -279,6 +276,13 @@ def _spikes_card(
                 fmt.percent(spike.change, tight=True),
             ]
         )
+    return fmt.table(rows)
+
+
+def _spikes_card(
+    spikes: list[Spike], timeframe: str, venue: str, now: int, scanned: int, failed: int,
+    figures: dict[str, Reading[float]],
+) -> Reply:  # fmt: skip
     first = spikes[0] if spikes else None
     headline = (
         _("{base} leads: {percent} of its {tf} average").format(
@@ -292,7 +296,7 @@ def _spikes_card(
     return Reply(
         card=Card(
             headline=headline,
-            table=fmt.table(rows) if spikes else (),
+            table=_spike_rows(spikes) if spikes else (),
             reading=_("* above 300 %, ** above 500 %; z compares with the same time of day.")
             if spikes
             else "",

@@ -27,6 +27,7 @@ from market.words import Typed, typed, window
 REARM = 0.005  # of the level
 COOLDOWN = 15 * MINUTE
 STATE_COOLDOWN = HOUR
+SHORTEST = 10 * MINUTE  # histories come every 5 minutes
 FACTOR = 1.25
 LARGEST_CHANGE = 10.0  # a fraction
 
@@ -96,7 +97,7 @@ class OpenInterest:
             raise UserError(_("A window goes with a change, like +50000 1h."), self.usage)
         length = HOUR if number.sign else 0
         if len(rest) > 1:
-            length = window(rest[1], low=5 * MINUTE, high=DAY, example=self.usage)
+            length = window(rest[1], low=SHORTEST, high=DAY, example=self.usage)
         return Wanted(number=number, op=op, state=state, window=length)
 
     def _check(self, number: Typed, op: Op | None) -> None:

@@ -213,7 +213,7 @@ class Plain:
     some.sampled_from([0.0, 1.0, 4.0]),
     some.sampled_from([0, 3, 10]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_values_one_by_one_are_read_as_a_plain_loop_reads_them(
     prices: list[float], op: Op, band: float, cooldown: int
 ) -> None:
@@ -229,7 +229,7 @@ def test_values_one_by_one_are_read_as_a_plain_loop_reads_them(
 
 
 @given(SAMPLES, some.sampled_from([Op.ABOVE, Op.BELOW]), some.sampled_from([0.0, 2.0]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_with_extremes_it_fires_exactly_when_every_order_of_them_would(
     rows: list[tuple[float, float, float]], op: Op, band: float
 ) -> None:
@@ -249,7 +249,7 @@ def test_with_extremes_it_fires_exactly_when_every_order_of_them_would(
 
 
 @given(some.lists(PRICES, min_size=2, max_size=40), some.integers(1, 39), some.sampled_from([0, 4]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_restart_in_the_middle_changes_nothing(
     prices: list[float], cut: int, cooldown: int
 ) -> None:
@@ -262,6 +262,7 @@ def test_a_restart_in_the_middle_changes_nothing(
 
 
 @given(some.lists(PRICES, min_size=1, max_size=30), some.randoms())
+@settings(max_examples=50, deadline=None)
 def test_the_order_in_which_samples_arrive_together_does_not_matter(
     prices: list[float], random: object
 ) -> None:

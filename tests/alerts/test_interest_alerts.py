@@ -1,8 +1,8 @@
 """Open interest and CVD: sums over venues in which a venue that comes or goes is no event."""
 
 import pytest
-from desk import CHAT, Desk
-from fake_market import BTC, BYBIT_BTC, START, candle
+from alert_desk import CHAT, Desk
+from alert_market import BTC, BYBIT_BTC, START, candle
 
 from alerts.types import Rise
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from desk import CHAT, WALL, Desk
+from alert_desk import CHAT, WALL, Desk
 
 from alerts.outbox import Outbox
 from alerts.outcome import Gone, NotSent, Outcome, Refused, Sent, Unknown
@@ -30,12 +30,14 @@ class FakeChannel:
         self.answers = list(answers)
         self.delivered: list[tuple[int, int, bool]] = []
         self.payloads: list[dict[str, Any]] = []
+        self.first = asyncio.Event()
 
     async def send(self, row: OutboxRow, *, repeat: bool = False) -> Outcome:
         answer = self.answers.pop(0) if self.answers else Sent(row.id + 1000)
         if not isinstance(answer, NotSent):
             self.delivered.append((row.chat_id, row.transition, repeat))
             self.payloads.append(json.loads(row.payload))
+            self.first.set()
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -194,9 +196,7 @@ async def test_it_wakes_for_a_new_message_and_rests_otherwise(desk: Desk) -> Non
     desk.market.trade(93_000)
     await desk.alert("price", "BTC above 95k")
     await desk.at(15, 95_100)
-    async with asyncio.timeout(5):
-        while not channel.delivered:
-            await asyncio.sleep(0)
+    await asyncio.wait_for(channel.first.wait(), 5)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -4,8 +4,8 @@ import json
 import random
 
 import pytest
-from desk import CHAT, ME, Desk
-from fake_market import BTC, START
+from alert_desk import CHAT, ME, Desk
+from alert_market import BTC, START
 
 from alerts.types import RuleStatus
 from market.errors import UserError

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from desk import CHAT, Desk
-from fake_market import BTC, START, candle, quiet_history
+from alert_desk import CHAT, Desk
+from alert_market import BTC, START, candle, quiet_history
 
 from market.types import Candle
 

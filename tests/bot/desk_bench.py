@@ -89,9 +89,8 @@ async def desk_bench(
             patch.setenv(name, value)  # the local market is a process of its own and reads them too
         patch.chdir(folder)
         patch.setattr("bot.app.time", watch)
-        async with open_desk(load()) as desk:
-            async with _running(server, desk, watch, users) as live:
-                yield live
+        async with open_desk(load()) as desk, _running(server, desk, watch, users) as live:
+            yield live
     finally:
         patch.undo()
         await server.close()

@@ -130,7 +130,14 @@ def alerts_in(live: Live, number: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("kind", "least", "most"),
-    [("429", 1, 1), ("5xx", 1, 1), ("html", 1, 1), ("broken", 1, 1), ("drop", 1, 1), ("lost", 1, 2)],
+    [
+        ("429", 1, 1),
+        ("5xx", 1, 1),
+        ("html", 1, 1),
+        ("broken", 1, 1),
+        ("drop", 1, 1),
+        ("lost", 1, 2),
+    ],
 )
 async def test_trouble_of_telegram_neither_loses_nor_doubles_an_alert(
     live: Live, kind: str, least: int, most: int

@@ -18,6 +18,13 @@ WORDS = {
     "oi-changes": "1h",
     "volume-spikes": "15m",
 }
+OTHERS = {  # words that make another rule each time
+    "alert-volume": [f"BTC {percent} 15m" for percent in range(201, 207)],
+    "alert-oi": [f"BTC-PERP +{percent}% 1h" for percent in range(6, 12)],
+    "alert-cvd": [f"ETH negative {window}" for window in ("15m", "30m", "1h", "2h", "8h", "12h")],
+    "oi-changes": ["1h"] * 6,
+    "volume-spikes": ["15m"] * 6,
+}
 KINDS = {"alert-volume": "volume", "alert-oi": "oi", "alert-cvd": "cvd"}
 
 
@@ -93,9 +100,10 @@ async def test_a_group_delivers_what_names_the_bot_and_the_rest_once_it_has_spok
 ) -> None:
     group, under, server = GROUPS[name], name.replace("-", "_"), live.server
     first, second = name.split("-")
+    words = iter(OTHERS[name])
 
-    def say(head: str) -> int | None:
-        return server.send_text(group, ADMIN, f"{head} {WORDS[name]}")
+    def say(head: str, tail: str = "") -> int | None:
+        return server.send_text(group, ADMIN, f"{head} {tail or WORDS[name]}")
 
     hyphens = [f"/{name}", *(f"/{first}{dash}{second}" for dash in DASHES)]
     unseen = [f"/{under}", f"/{first} {second}", *hyphens, *(f"{h}@{NAME}" for h in hyphens)]
@@ -103,15 +111,16 @@ async def test_a_group_delivers_what_names_the_bot_and_the_rest_once_it_has_spok
         assert say(head) is None, f"{head} does not reach a bot in privacy mode"
     seen = [f"/{under}@{NAME}", f"/{under}@{NAME}".upper(), f"/{first}@{NAME} {second}"]
     for head in seen:
-        assert say(head) is not None, f"{head} names the bot"
+        assert say(head, next(words)) is not None, f"{head} names the bot"
     answers = await live.until(group, len(seen))
     assert {subject(answer) for answer in answers} == {await norm(live, name)}
     spoken = [f"/{name}", f"/{name}@{NAME}", f"/{first}{DASHES[1]}{second}"]
     for head in spoken:  # the bot was the last one to speak: now these come too
-        assert say(head) is not None, head
+        assert say(head, next(words)) is not None, head
     assert say(f"/{under}@OtherBot") is None
     answers = await live.until(group, len(seen) + len(spoken))
     assert {subject(answer) for answer in answers} == {await norm(live, name)}
     if name in KINDS:
         rules = await live.desk.store.rules(chat_id=group)
-        assert [rule.kind for rule in rules] == [KINDS[name]] * (len(seen) + len(spoken))
+        assert [rule.kind for rule in rules] == [KINDS[name]] * len(OTHERS[name]), "one rule each"
+        assert len({rule.condition for rule in rules}) == len(OTHERS[name])

@@ -1,7 +1,7 @@
 """A market held in dictionaries, with the signatures of `exchanges.hub.Market`, and an `App` over it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analytics.cvd import FlowLog
@@ -168,7 +168,7 @@ class DeskMarket:
 
     async def tiers(self, instrument: Instrument) -> TierTable | None:
         self._ask(instrument.exchange)
-        return self.table
+        return None if self.table is None else replace(self.table, exchange=instrument.exchange)
 
     async def market_caps(self) -> list[MarketCap]:
         return self.caps

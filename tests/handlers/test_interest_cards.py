@@ -4,7 +4,8 @@ import pytest
 from desk_market import NOW, Desk, args, bars, desk, fits, perp
 
 from handlers.funding import countdown, funding
-from handlers.oi import oi, oi_changes
+from handlers.oi import oi
+from handlers.oi_changes import oi_changes
 from market.errors import SourceUnavailable, UserError
 from market.types import DAY, HOUR, MINUTE, Candle, FundingRate, Instrument, OpenInterest
 

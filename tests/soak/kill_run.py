@@ -147,7 +147,9 @@ class KillRun:
     def _rules(self, found: Account) -> None:
         """Each command for a level is one rule, in the state its last press left it."""
         stored: dict[int, list[tuple[int, str]]] = {}
-        for chat_id, condition, status in self.read("SELECT chat_id, condition, status FROM alerts"):
+        for chat_id, condition, status in self.read(
+            "SELECT chat_id, condition, status FROM alerts"
+        ):
             level = json.loads(condition).get("level", 0)
             if FIRST_LEVEL < level <= LAST_LEVEL:
                 stored.setdefault(int(level), []).append((chat_id, status))
@@ -176,13 +178,17 @@ class KillRun:
             for chat_id in PEOPLE:
                 got = sum(is_it(text) for text in said[chat_id])
                 if got < asked[chat_id]:
-                    found.wrong.append(f"{name}: {asked[chat_id]} asked in {chat_id}, {got} answers")
+                    found.wrong.append(
+                        f"{name}: {asked[chat_id]} asked in {chat_id}, {got} answers"
+                    )
             found.counts[f"{name} asked"] = asked.total()
             found.counts[f"{name} answered"] = sum(is_it(t) for c in said.values() for t in c)
 
     def _firings(self, found: Account) -> None:
         """Firings and outbox rows are the same set, all sent, none twice for the same thing."""
-        fired = self.read("SELECT rule_id, transition, ts FROM firings ORDER BY rule_id, transition")
+        fired = self.read(
+            "SELECT rule_id, transition, ts FROM firings ORDER BY rule_id, transition"
+        )
         rows = self.read("SELECT alert_id, transition, status, error FROM outbox")
         pairs = Counter((rule, transition) for rule, transition, _ts in fired)
         told = Counter((rule, transition) for rule, transition, _status, _error in rows)

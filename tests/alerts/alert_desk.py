@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fake_market import START, FakeMarket
+from alert_market import START, FakeMarket
 
 from alerts.metrics import Metrics
 from alerts.service import AlertService, Asker, View

@@ -1,0 +1,36 @@
+"""Where a rule stands when it is made, taken up again, or met by a market whose time went back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from alerts.engine import evaluate
+from alerts.types import AlertRule, AlertState, Repeat, Sample, State
+
+
+def first_state(rule: AlertRule, samples: Sequence[Sample]) -> AlertState:
+    """Where the metric is when the rule is made: it takes another sample to cross, but not to be beyond."""
+    if not samples:
+        return AlertState(rule_id=0, last_ts=rule.created_ts)
+    before = AlertState(rule_id=0, last_ts=samples[-1].ts - 1)
+    if isinstance(rule.condition, State):
+        return before
+    return evaluate(rule, before, samples, samples[-1].ts)[0]
+
+
+def anew(rule: AlertRule, state: AlertState, now: int) -> AlertState:
+    """The state of a rule that is looked at again from now on; one that was to fire once may do so again."""
+    count = 0 if rule.repeat is Repeat.ONCE else state.fired_count
+    return replace(state, side=0, armed=True, last_ts=now, fired_count=count)
+
+
+def brought_to_now(rule: AlertRule, state: AlertState, now: int) -> AlertState:
+    """A state of a time that is still to come, brought to now without a firing."""
+    quiet = isinstance(rule.condition, State)
+    return replace(
+        state,
+        side=0,
+        armed=not quiet,
+        last_ts=now,
+        fired_ts=now if quiet else 0,
+        bar_ts=0,
+    )
