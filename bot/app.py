@@ -151,7 +151,10 @@ def _mark(settings: Settings, clock: Clock) -> str:
     if settings.mode == "sim":
         return "SIMULATED"
     if settings.mode == "recording":
-        return f"REPLAY {datetime.fromtimestamp(clock.now() / 1000, UTC):%Y-%m-%d}"
+        day = f"REPLAY {datetime.fromtimestamp(clock.now() / 1000, UTC):%Y-%m-%d}"
+        folder = settings.recording_dir or Path()
+        ticks = (folder / "trades.parquet").is_file() or (folder / "trades").is_dir()
+        return day if ticks else f"{day} from candles"  # the ticks between them are derived
     return ""
 
 

@@ -97,13 +97,23 @@ class Binance(Exchange):
         else:
             row, book = await asyncio.gather(
                 self.caller.ask("fapiPublicGetTicker24hr", params, Ticker24, client="perp"),
-                self.caller.ask("fapiPublicGetTickerBookTicker", params, BookTicker, client="perp"),
+                self._best(params),
             )
-            row.bid_price, row.ask_price = book.bid_price, book.ask_price
+            if book is not None:
+                row.bid_price, row.ask_price = book.bid_price, book.ask_price
         found = parse_ticker(row, instrument)
         if found is None:
             raise SourceError(self.name, f"has no price of {instrument.symbol}")
         return found
+
+    async def _best(self, params: dict[str, str]) -> BookTicker | None:
+        """Best bid and ask of a perp; a price is worth having without them."""
+        try:
+            return await self.caller.ask(
+                "fapiPublicGetTickerBookTicker", params, BookTicker, client="perp"
+            )
+        except SourceError:
+            return None
 
     async def candle_page_of(
         self, instrument: Instrument, timeframe: str, start: int, end: int

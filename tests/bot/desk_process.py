@@ -5,14 +5,17 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "4242:TEST-token"
 READY = 90.0  # seconds a start may take on a busy machine
-BASE = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/tmp")}
+BASE = {
+    "PATH": os.environ.get("PATH", ""),
+    "HOME": os.environ.get("HOME", "/tmp"),
+    "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+}
 
 
 def telegram_at(port: int) -> dict[str, str]:
@@ -70,7 +73,7 @@ class BotProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot",
                 cwd=self.folder, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out,
-                env={**BASE, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))), **self.settings, **more},
+                env={**BASE, **self.settings, **more},
             )  # fmt: skip
         self._note([self.pid])
 
@@ -110,10 +113,11 @@ class BotProcess:
 
     async def orphans(self, within: float = 8.0) -> list[str]:
         """Command lines of what is left of the family `within` seconds after the bot's end."""
-        deadline = time.monotonic() + within
-        while (left := self._left()) and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
-        return [command_line(pid) for pid in left]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._left():
+                    await asyncio.sleep(0.05)
+        return [command_line(pid) for pid in self._left()]
 
     async def clean(self) -> None:
         """End whatever is left, by number."""

@@ -122,18 +122,14 @@ class Typist:
                 return
 
     def press(self) -> None:
-        """Press a button on the newest card of some rule whose last press was answered a while ago."""
+        """Press pause or resume on the newest card of some rule, or now and then delete."""
+        delete = self.rng.random() < 0.2
         for wish in self.rng.sample(list(self.wishes.values()), len(self.wishes)):
             waits = wish.query and not self.server.query(wish.query).answered
             soon = time.monotonic() - wish.pressed < DOUBLE_PRESS
             if waits or soon or wish.status == "deleted":
                 continue
-            offers = self._offers(wish)
-            gentle = [offer for offer in offers if offer[2] != "alert:delete"]
-            if gentle and self.rng.random() < 0.8:
-                offers = gentle
-            elif offers and self.rng.random() < 0.6:
-                continue  # most rules live on
+            offers = [o for o in self._offers(wish) if (o[2] == "alert:delete") is delete]
             if offers:
                 message_id, data, verb = self.rng.choice(offers)
                 wish.status, wish.presses = STATUS_AFTER[verb], wish.presses + 1

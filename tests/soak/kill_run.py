@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -54,7 +55,7 @@ class KillRun:
         self._began = time.monotonic()
 
     async def run(self, kills: int, pause: float = 1.0) -> Account:
-        """All of it."""
+        """All of it; a smaller `pause` makes people and kills come faster."""
         await self._start()
         await self.bot.ready()
         await self.typist.begin()
@@ -63,7 +64,7 @@ class KillRun:
             for number in range(kills):
                 if number:
                     await self._start()
-                await self._moment()
+                await self._moment(pause)
                 await self._kill()
                 await asyncio.sleep(self.rng.uniform(0.0, 0.6))
         finally:
@@ -78,19 +79,19 @@ class KillRun:
         at = SIM_START + (int(passed) // MINUTE + 1) * MINUTE
         await self.bot.start(SIM_START=str(at), MARKET_SPEED=str(speed))
 
-    async def _moment(self) -> None:
+    async def _moment(self, pause: float) -> None:
         """Let a random time pass: sometimes within the start, sometimes right at a message on its way."""
-        kind = self.rng.choices(("starting", "running", "sending"), (15, 45, 40))[0]
+        kind = self.rng.choices(("starting", "running", "sending"), (20, 40, 40))[0]
         self.kinds[kind] += 1
         if kind == "starting":
             await asyncio.sleep(self.rng.uniform(0.1, 3.0))
             return
         await self.bot.ready()
-        await asyncio.sleep(self.rng.uniform(0.0, 3.0))
+        await asyncio.sleep(self.rng.uniform(0.0, 3.0) * pause)
         if kind == "sending":
             before = self._sends()
             with contextlib.suppress(TimeoutError):
-                await self.server.wait_for(lambda: self._sends() > before, 5.0)
+                await self.server.wait_for(lambda: self._sends() > before, 5.0 * pause)
             await asyncio.sleep(self.rng.uniform(0.0, 0.03))
 
     def _sends(self) -> int:
@@ -202,7 +203,7 @@ class KillRun:
         for rule, list_ in by_rule.items():
             if [transition for transition, _ts in list_] != list(range(1, len(list_) + 1)):
                 found.wrong.append(f"rule {rule}: transitions {list_}")
-            for (_one, before), (two, after) in zip(list_, list_[1:], strict=False):
+            for (_one, before), (two, after) in pairwise(list_):
                 if after <= before or after - before < cooldowns[rule]:
                     found.wrong.append(f"rule {rule}: transition {two} {after - before} ms after")
         found.counts["rules that fired"] = len(by_rule)

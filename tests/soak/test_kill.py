@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def chosen_seed() -> int:
 
 async def test_three_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     async with kill_run(tmp_path, seed=20261121) as run:
-        account = await run.run(3, pause=0.5)
+        account = await run.run(3, pause=0.4)
     assert not account.wrong, account.table(20261121)
     assert account.counts["firings"] >= 3, account.table(20261121)
 
@@ -33,6 +34,6 @@ async def test_many_kills_lose_nothing_and_double_nothing(
     async with kill_run(tmp_path, seed) as run:
         account = await run.run(KILLS)
     with capsys.disabled():
-        print(f"\n{account.table(seed)}")
+        sys.stdout.write(f"\n{account.table(seed)}\n")
     assert not account.wrong, account.table(seed)
     assert account.counts["firings"] >= KILLS, account.table(seed)
