@@ -24,7 +24,9 @@ HYPERLIQUID = ("BTC", "ETH", "SOL", "ARB", "AVAX", "DOGE", "WIF")
 
 def main() -> int:
     """Run one conversion; 2 when something has to be changed first."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("set", choices=sorted(SETS))
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
@@ -46,7 +48,9 @@ def hyperliquid(data: Path, out: Path, coins: tuple[str, ...]) -> None:
     span: list[int] = []
     (out / "trades").mkdir(exist_ok=True)
     for coin in coins or HYPERLIQUID:
-        frame = pd.read_parquet(data / "trades" / f"hyperliquid_trades_{coin.lower()}_2026_06_11_15.parquet")
+        frame = pd.read_parquet(
+            data / "trades" / f"hyperliquid_trades_{coin.lower()}_2026_06_11_15.parquet"
+        )
         frame = frame.sort_values("ts_ms", kind="stable")
         table = pd.DataFrame(
             {
@@ -60,7 +64,9 @@ def hyperliquid(data: Path, out: Path, coins: tuple[str, ...]) -> None:
         )
         table.to_parquet(out / "trades" / f"{coin}.parquet", index=False)
         span += [int(table["ts"].iloc[0]), int(table["ts"].iloc[-1])]
-        instruments.append(_instrument("hyperliquid", coin, "USDC", table["price"], table["amount"]))
+        instruments.append(
+            _instrument("hyperliquid", coin, "USDC", table["price"], table["amount"])
+        )
     _contexts(data, out, [i["base"] for i in instruments])
     _manifest(
         out,
@@ -80,7 +86,9 @@ def _contexts(data: Path, out: Path, coins: list[str]) -> None:
         "exchange": "hyperliquid",
         "symbol": frame["coin"] + "/USDC:USDC",
     }
-    _write(out, "open_interest", {**common, "amount": frame["open_interest_coin"].astype("float64")})
+    _write(
+        out, "open_interest", {**common, "amount": frame["open_interest_coin"].astype("float64")}
+    )
     rate = frame["funding_rate_1h"].astype("float64")
     _write(out, "funding", {**common, "rate": rate, "interval_h": 1.0})
     mark, index = frame["mark_price"].astype("float64"), frame["oracle_price"].astype("float64")

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ("market", "analytics", "charts", "exchanges", "alerts", "trading", "storage", "handlers", "bot")
+ORDER = (
+    "market",
+    "analytics",
+    "charts",
+    "exchanges",
+    "alerts",
+    "trading",
+    "storage",
+    "handlers",
+    "bot",
+)
 HOME = {
     "ccxt": "exchanges",
     "aiohttp": "exchanges bot",

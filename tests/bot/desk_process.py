@@ -115,7 +115,7 @@ class BotProcess:
         """Command lines of what is left of the family `within` seconds after the bot's end."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self._left():
+                while self._left():  # noqa: ASYNC110 - a process tells only its parent when it ends
                     await asyncio.sleep(0.05)
         return [command_line(pid) for pid in self._left()]
 

@@ -45,7 +45,10 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
         ({"MARKET": "recording"}, "MARKET=recording needs RECORDING_DIR"),
         ({"RECORDING_AT": "noon"}, "RECORDING_AT: 'noon' is no moment"),
         ({"TELEGRAM_WEBHOOK_URL": "https://x"}, "needs TELEGRAM_WEBHOOK_SECRET"),
-        ({"TELEGRAM_BOT_TOKN": "1:x"}, "The environment sets TELEGRAM_BOT_TOKN; did you mean TELEGRAM_BOT_TOKEN?"),
+        (
+            {"TELEGRAM_BOT_TOKN": "1:x"},
+            "The environment sets TELEGRAM_BOT_TOKN; did you mean TELEGRAM_BOT_TOKEN?",
+        ),
         ({"MARKETSPEED": "2"}, "did you mean MARKET_SPEED?"),
     ],
 )
@@ -59,17 +62,25 @@ def test_bad_values_are_refused_in_one_sentence(
 
 
 def test_unknown_names_in_the_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"sets ADMIN_ID, which is not a setting .* did you mean ADMIN_IDS"):
+    with pytest.raises(
+        SettingsError, match=r"sets ADMIN_ID, which is not a setting .* did you mean ADMIN_IDS"
+    ):
         settings(tmp_path, "ADMIN_ID=5")
 
 
 def test_foreign_names_in_the_environment_are_left_alone(tmp_path: Path) -> None:
-    settings(tmp_path, PATH="/bin", HOME="/root", LANG="C", SSH_PORT="22", VIRTUAL_ENV="x", MARKETING="1")
+    settings(
+        tmp_path, PATH="/bin", HOME="/root", LANG="C", SSH_PORT="22", VIRTUAL_ENV="x", MARKETING="1"
+    )
 
 
 def test_moments() -> None:
     assert moment("1781500000000") == 1_781_500_000_000
-    assert moment("2026-06-14T12:00:00Z") == moment("2026-06-14T14:00:00+02:00") == moment("2026-06-14T12:00:00")
+    assert (
+        moment("2026-06-14T12:00:00Z")
+        == moment("2026-06-14T14:00:00+02:00")
+        == moment("2026-06-14T12:00:00")
+    )
 
 
 def test_a_simulated_market_starts_on_a_minute(tmp_path: Path) -> None:

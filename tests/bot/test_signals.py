@@ -36,7 +36,7 @@ async def answered(server: BotApiServer, count: int, within: float = 60.0) -> No
     """Wait until the bot has written `count` messages to the admin."""
 
     def written() -> bool:
-        return sum(m["from"]["is_bot"] for m in server.messages(ADMIN)) >= count
+        return len([m for m in server.messages(ADMIN) if m["from"]["is_bot"]]) >= count
 
     await server.wait_for(written, within)
 

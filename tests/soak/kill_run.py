@@ -26,6 +26,7 @@ SIM_START = 1_790_000_040_000 // MINUTE * MINUTE
 SENDS = ("sendmessage", "sendphoto")
 ANSWER = 0.15  # seconds to the answer of a message that has arrived
 DRAIN = 240.0  # seconds to the last message
+MOMENTS = ("sending", "running", "starting", "sending", "running")
 LATE = re.compile(r"·\s*delivered [^·\n]*? late")
 
 
@@ -59,12 +60,13 @@ class KillRun:
         await self._start()
         await self.bot.ready()
         await self.typist.begin()
+        await self._some_sent()
         typing = asyncio.create_task(self.typist.go_on(pause))
         try:
             for number in range(kills):
                 if number:
                     await self._start()
-                await self._moment(pause)
+                await self._moment(MOMENTS[number % len(MOMENTS)], pause)
                 await self._kill()
                 await asyncio.sleep(self.rng.uniform(0.0, 0.6))
         finally:
@@ -79,9 +81,8 @@ class KillRun:
         at = SIM_START + (int(passed) // MINUTE + 1) * MINUTE
         await self.bot.start(SIM_START=str(at), MARKET_SPEED=str(speed))
 
-    async def _moment(self, pause: float) -> None:
-        """Let a random time pass: sometimes within the start, sometimes right at a message on its way."""
-        kind = self.rng.choices(("starting", "running", "sending"), (20, 40, 40))[0]
+    async def _moment(self, kind: str, pause: float) -> None:
+        """Let a random time pass: within the start, while it works, or right at a message on its way."""
         self.kinds[kind] += 1
         if kind == "starting":
             await asyncio.sleep(self.rng.uniform(0.1, 3.0))
@@ -91,8 +92,14 @@ class KillRun:
         if kind == "sending":
             before = self._sends()
             with contextlib.suppress(TimeoutError):
-                await self.server.wait_for(lambda: self._sends() > before, 5.0 * pause)
-            await asyncio.sleep(self.rng.uniform(0.0, 0.03))
+                await self.server.wait_for(lambda: self._sends() > before, 5.0)
+            await asyncio.sleep(self.rng.uniform(0.0, 1.2) * ANSWER)
+
+    async def _some_sent(self) -> None:
+        """Wait for the first messages that are finished: they must never come again."""
+        async with asyncio.timeout(60):
+            while len(self.read("SELECT id FROM outbox WHERE status = 'sent'")) < 2:
+                await asyncio.sleep(0.1)
 
     def _sends(self) -> int:
         return sum(call.method.lower() in SENDS for call in self.server.calls)
