@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.app import Desk
+from exchanges.types import Capability
 from market.clock import MarketClock
+from market.errors import SourceError
 from market.types import Instrument
 from storage.retention import prune_main
 
@@ -17,6 +19,7 @@ SAMPLE = 60.0  # market seconds between samples of open interest
 FASTEST = 0.25  # wall seconds
 REFRESH = 600.0  # wall seconds between tries for markets that are missing or old
 PRUNE = 3600.0
+SAMPLED = 40  # perps of a venue that publishes no history of open interest
 FOLLOW = 5.0  # wall seconds between looks at the speed of the market
 
 
@@ -74,8 +77,20 @@ class Schedule:
         await self._desk.market.sample_open_interest(await self._watched())
 
     async def _watched(self) -> list[Instrument]:
-        """Perps whose open interest is kept: the busiest, and those with an alert."""
-        return await self._desk.alerts.watched()
+        """Perps whose open interest is kept: those with an alert, and the busiest where no history is published."""
+        found = {i.key: i for i in await self._desk.alerts.watched()}
+        for name, venue in self._desk.market.venues.items():
+            able = venue.capabilities
+            if Capability.OPEN_INTEREST not in able or Capability.OPEN_INTEREST_HISTORY in able:
+                continue
+            try:
+                tickers = await self._desk.market.tickers(name, True)
+            except SourceError as error:
+                logger.info("nothing sampled exchange=%s reason=%s", name, error.reason)
+                continue
+            busiest = sorted(tickers, key=lambda t: -(t.quote_volume_24h or 0.0))[:SAMPLED]
+            found |= {t.instrument.key: t.instrument for t in busiest}
+        return list(found.values())
 
     async def _refresh(self) -> None:
         await self._desk.market.refresh()
