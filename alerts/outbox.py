@@ -26,6 +26,7 @@ BATCH = 100  # rows read at a time
 AT_ONCE = 20  # chats written to at the same time
 POLL = 5.0  # seconds between looks when nothing wakes us
 PAUSE, LONGEST_PAUSE = 2.0, 300.0  # seconds before another try, doubled each time
+DOUBTS = 6  # deliveries whose answer was lost before a message is given up
 GIVEN_UP = DAY
 TELL_AGE = 2 * MINUTE  # a message that leaves later than this says so
 NOT_SENT, UNKNOWN = "not sent", "unknown"
@@ -125,12 +126,18 @@ class Outbox:
         if channel is None:
             await self._store.dead(row.id, f"no channel {row.channel}")
             return True
-        repeat = _in_doubt(row)
+        try:
+            # Drawing takes seconds: a process that dies in it has sent nothing, and the row shall say so.
+            send = await channel.prepare(self._dated(row), repeat=_in_doubt(row))
+        except Exception:  # a fault of ours must not hold up every other message
+            logger.exception("message not made row=%d", row.id)
+            await self._store.sending(row.id)
+            return await self._settle(replace(row, attempts=row.attempts + 1), Refused("not made"))
         await self._store.sending(row.id)
         row = replace(row, attempts=row.attempts + 1)
         try:
-            outcome = await channel.send(self._dated(row), repeat=repeat)
-        except Exception:  # a fault of ours must not hold up every other message
+            outcome = await send()
+        except Exception:  # as above
             logger.exception("delivery failed row=%d", row.id)
             outcome = Unknown("failed")
         try:
@@ -150,11 +157,13 @@ class Outbox:
             case Refused(reason=reason):
                 logger.error("message refused row=%d reason=%s", row.id, reason)
                 await self._store.dead(row.id, f"refused: {reason}")
-            case Unknown(reason=reason) if row.error.startswith(UNKNOWN):
-                logger.warning("message in doubt given up row=%d", row.id)
+            case Unknown(reason=reason) if row.attempts >= DOUBTS:
+                logger.error("message in doubt given up row=%d attempts=%d", row.id, row.attempts)
                 await self._store.dead(row.id, f"perhaps delivered: {reason}")
             case Unknown(reason=reason):
-                await self._later(row, f"{UNKNOWN}: {reason}", PAUSE)
+                await self._later(
+                    row, f"{UNKNOWN}: {reason}", PAUSE * 2 ** min(row.attempts - 1, 10)
+                )
                 return False
             case NotSent(reason=reason, retry_after=after):
                 if now - row.created_ts > GIVEN_UP:

@@ -122,13 +122,15 @@ class Watch:
     async def states(self, rules: Iterable[AlertRule]) -> dict[int, AlertState]:
         """The states of the rules, from memory or from the store."""
         wanted = [rule.id for rule in rules]
-        unknown = [each for each in wanted if each not in self._states]
+        found = {each: self._states[each] for each in wanted if each in self._states}
+        unknown = [each for each in wanted if each not in found]
         if unknown:
             stored = await self._store.states(unknown)
-            for each in unknown:
+            for each in unknown:  # a newer state may have come while this one was read
                 state = stored.get(each, AlertState(rule_id=each))
-                self._states[each] = self._saved[each] = state
-        return {each: self._states[each] for each in wanted}
+                self._saved.setdefault(each, state)
+                found[each] = self._states.setdefault(each, state)
+        return found
 
     async def remember(self, states: Sequence[AlertState]) -> None:
         """Store states that were changed by hand, and go on from them."""

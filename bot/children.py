@@ -68,5 +68,8 @@ async def parent_gone() -> None:
 
 def announce(**facts: Any) -> None:
     """Tell the parent (or the person at the terminal) where this server listens."""
-    sys.stdout.write(json.dumps(facts) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the parent was killed meanwhile; `parent_gone` ends us
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from alerts.channel import Sending
 from alerts.outcome import Outcome, Refused
 from alerts.types import OutboxRow
 from bot.telegram.buttons import Buttons
@@ -31,8 +32,8 @@ class TelegramChannel:
     ) -> None:
         self._gateway, self._draw, self._buttons, self._mark = gateway, draw, buttons, mark
 
-    async def send(self, row: OutboxRow, *, repeat: bool = False) -> Outcome:
-        """Send `row`; `repeat` marks one whose first delivery is in doubt.
+    async def prepare(self, row: OutboxRow, *, repeat: bool = False) -> Sending:
+        """The message of `row`, drawn and ready; `repeat` marks one whose first delivery is in doubt.
 
         The outcome is that of the words. A picture that cannot be drawn, or that follows because the words
         are too long for a caption, never decides whether an alert counts as delivered.
@@ -43,7 +44,7 @@ class TelegramChannel:
             chart = payload.get("chart")
             wanted = (str(chart["name"]), chart["data"]) if chart else None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return Refused(f"payload not understood: {type(error).__name__}")
+            return _answering(Refused(f"payload not understood: {type(error).__name__}"))
         png = await self._draw(*wanted) if wanted else None
         if wanted and png is not None:
             reply = replace(reply, picture=Picture(name=f"{wanted[0]}.png", png=png))
@@ -51,16 +52,27 @@ class TelegramChannel:
         messages = render(reply, self._mark(), keys)
         if len(messages) > 1 and messages[0].kind == "photo":
             messages = [*messages[1:], messages[0]]
-        first, *more = messages
-        outcome = await self._out(row, first)
-        for message in more:
-            await self._out(row, message)
-        return outcome
+
+        async def send() -> Outcome:
+            first, *more = messages
+            outcome = await self._out(row, first)
+            for message in more:
+                await self._out(row, message)
+            return outcome
+
+        return send
 
     async def _out(self, row: OutboxRow, message: OutMessage) -> Outcome:
         return await self._gateway.send(
             row.chat_id, message, thread_id=row.thread_id, priority=Priority.ALERT
         )
+
+
+def _answering(outcome: Outcome) -> Sending:
+    async def send() -> Outcome:
+        return outcome
+
+    return send
 
 
 def _reply(payload: Mapping[str, Any], *, repeat: bool) -> Reply:

@@ -162,6 +162,8 @@ class Presses:
         await self._answers.gateway.answer(query.id, text, alert=True)
 
     def _remember(self, key: tuple[int, int, str]) -> None:
+        for other in [each for each in self._pressed if each[:2] == key[:2] and each != key]:
+            del self._pressed[other]  # pause, resume, pause on one card are three wishes
         self._pressed[key] = self._wall.now()
         self._pressed.move_to_end(key)
         if len(self._pressed) > REMEMBERED:

@@ -1,11 +1,13 @@
 """Making, changing and listing alerts: whose they are, how many, and what can be taken back."""
 
+from collections.abc import Sequence
+
 import pytest
 from alert_desk import CHAT, ME, OWNER, WALL, Desk
 from alert_market import ETH
 
 from alerts.service import LIMIT, Asker
-from alerts.types import RuleStatus
+from alerts.types import AlertState, RuleStatus
 from market.errors import UserError
 
 OTHER = Asker(chat_id=CHAT, user_id=99)
@@ -156,3 +158,22 @@ async def test_alerts_of_many_chats_on_one_market_cost_one_request(priced: Desk)
     assert len(await priced.at(60, 95_010)) == 3 * 11
     assert len(priced.market.calls) == 1
     assert len(await priced.rows()) == 3 * 11
+
+
+async def test_a_rule_dropped_while_states_are_read_still_has_its_state(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.market.trade(93_000)
+    kept, other = [(await desk.alert("price", f"BTC above {n}k")).rule for n in (95, 96)]
+    watch = desk.service._watch
+    await watch.states([kept])
+    watch.forget([other.id])
+    read = desk.store.states
+
+    async def slow(rule_ids: Sequence[int] | None = None) -> dict[int, AlertState]:
+        found = await read(rule_ids)
+        watch.forget([kept.id])  # paused meanwhile
+        return found
+
+    monkeypatch.setattr(desk.store, "states", slow)
+    assert set(await watch.states([kept, other])) == {kept.id, other.id}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from alert_desk import CHAT, WALL, Desk
 
-from alerts.outbox import Outbox
+from alerts.channel import Sending
+from alerts.outbox import DOUBTS, Outbox
 from alerts.outcome import Gone, NotSent, Outcome, Refused, Sent, Unknown
 from alerts.types import AlertState, OutboxRow
 from storage.alerts import Alerts
@@ -32,15 +33,18 @@ class FakeChannel:
         self.payloads: list[dict[str, Any]] = []
         self.first = asyncio.Event()
 
-    async def send(self, row: OutboxRow, *, repeat: bool = False) -> Outcome:
-        answer = self.answers.pop(0) if self.answers else Sent(row.id + 1000)
-        if not isinstance(answer, NotSent):
-            self.delivered.append((row.chat_id, row.transition, repeat))
-            self.payloads.append(json.loads(row.payload))
-            self.first.set()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+    async def prepare(self, row: OutboxRow, *, repeat: bool = False) -> Sending:
+        async def send() -> Outcome:
+            answer = self.answers.pop(0) if self.answers else Sent(row.id + 1000)
+            if not isinstance(answer, NotSent):
+                self.delivered.append((row.chat_id, row.transition, repeat))
+                self.payloads.append(json.loads(row.payload))
+                self.first.set()
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        return send
 
 
 async def fill(desk: Desk, count: int, chats: int = 1) -> None:
@@ -104,9 +108,47 @@ async def test_a_chat_that_waits_does_not_hold_up_another(desk: Desk) -> None:
 
 async def test_a_lost_answer_leads_to_one_marked_repeat(desk: Desk) -> None:
     await fill(desk, 1)
-    channel = FakeChannel(Unknown("timed out"), Unknown("timed out"), Unknown("timed out"))
+    channel = FakeChannel(Unknown("timed out"))
     await drain(desk, outbox(desk, channel))
     assert channel.delivered == [(CHAT, 1, False), (CHAT, 1, True)]
+
+
+async def test_answers_that_stay_lost_are_repeated_more_rarely_and_then_given_up(
+    desk: Desk,
+) -> None:
+    await fill(desk, 1)
+    channel = FakeChannel(*[Unknown("timed out")] * 20)
+    await drain(desk, outbox(desk, channel), 40)
+    assert channel.delivered == [(CHAT, 1, False)] + [(CHAT, 1, True)] * (DOUBTS - 1)
+
+
+async def test_a_process_that_dies_while_drawing_has_sent_nothing(desk: Desk) -> None:
+    await fill(desk, 1)
+
+    class Drawing(FakeChannel):
+        async def prepare(self, row: OutboxRow, *, repeat: bool = False) -> Sending:
+            raise Kill
+
+    with pytest.raises(Kill):
+        await outbox(desk, Drawing()).deliver()
+    channel = FakeChannel()
+    await desk.store.recover()
+    await drain(desk, outbox(desk, channel))
+    assert channel.delivered == [(CHAT, 1, False)]
+
+
+async def test_a_message_that_cannot_be_made_stops_nobody(desk: Desk) -> None:
+    await fill(desk, 1, chats=2)
+
+    class Broken(FakeChannel):
+        async def prepare(self, row: OutboxRow, *, repeat: bool = False) -> Sending:
+            if row.chat_id == CHAT:
+                raise RuntimeError("bug")
+            return await super().prepare(row, repeat=repeat)
+
+    channel = Broken()
+    await drain(desk, outbox(desk, channel), 3)
+    assert channel.delivered == [(CHAT + 1, 1, False)]
 
 
 async def test_a_doubt_stays_one_when_the_repeat_could_not_leave(desk: Desk) -> None:

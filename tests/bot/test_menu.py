@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from telegram_fakes import ADMIN, TOKEN, Desk, refusal
 
-from alerts.outcome import Gone, Refused, Sent, Unknown
+from alerts.outcome import Gone, Outcome, Refused, Sent, Unknown
 from alerts.types import OutboxRow
 from bot.telegram.channel import TelegramChannel
 from bot.telegram.menu import entries, publish
@@ -83,12 +83,17 @@ def channel(made: Desk, drawer: Drawer) -> TelegramChannel:
     return TelegramChannel(made.gateway, drawer.draw, made.buttons, lambda: "SIMULATED")
 
 
+async def delivered(way: TelegramChannel, message: OutboxRow, *, repeat: bool = False) -> Outcome:
+    """What became of a message that was made ready and sent."""
+    return await (await way.prepare(message, repeat=repeat))()
+
+
 async def test_an_alert_is_a_picture_with_its_words_and_buttons() -> None:
     made, drawer = desk(), Drawer()
     buttons = [[{"text": "💤 1 h", "action": "alerts:snooze", "value": "412 1h"}]]
     chart = {"name": "volume", "data": {"x": [1]}}
     full = row(glyph="🔔", table=["a 1"], evidence="observed", buttons=buttons, chart=chart)
-    assert await made.time.run(channel(made, drawer).send(full)) == Sent(1)
+    assert await made.time.run(delivered(channel(made, drawer), full)) == Sent(1)
     assert drawer.asked == [("volume", {"x": [1]})]
     [call] = made.telegram.of("sendPhoto")
     assert call["caption"] == (
@@ -102,7 +107,7 @@ async def test_an_alert_is_a_picture_with_its_words_and_buttons() -> None:
 async def test_a_picture_that_fails_never_loses_the_words() -> None:
     made = desk()
     chart = {"name": "volume", "data": {}}
-    outcome = await made.time.run(channel(made, Drawer(None)).send(row(chart=chart)))
+    outcome = await made.time.run(delivered(channel(made, Drawer(None)), row(chart=chart)))
     assert outcome == Sent(1)
     assert "340 %" in made.telegram.of("sendMessage")[0]["text"]
 
@@ -111,14 +116,14 @@ async def test_words_too_long_for_a_caption_go_first_and_decide() -> None:
     made = desk()
     long = row(reading="r" * 1100, chart={"name": "volume", "data": {}})
     made.telegram.faults["sendPhoto"].append(refusal(400, "Bad Request: PHOTO_INVALID_DIMENSIONS"))
-    assert await made.time.run(channel(made, Drawer()).send(long)) == Sent(1)
+    assert await made.time.run(delivered(channel(made, Drawer()), long)) == Sent(1)
     sent = [name for name, _d, _at in made.telegram.calls]
     assert sent == ["sendMessage", "sendPhoto"]
 
 
 async def test_a_doubtful_repetition_is_marked() -> None:
     made = desk()
-    await made.time.run(channel(made, Drawer()).send(row(evidence="observed"), repeat=True))
+    await made.time.run(delivered(channel(made, Drawer()), row(evidence="observed"), repeat=True))
     assert "observed (repeat?)" in made.telegram.texts()[0]
 
 
@@ -128,7 +133,7 @@ async def test_a_payload_nobody_understands_is_refused(body: str) -> None:
     broken = OutboxRow(
         id=1, alert_id=1, transition=1, channel="telegram", chat_id=5, payload=body, created_ts=0,
     )  # fmt: skip
-    assert isinstance(await made.time.run(channel(made, Drawer()).send(broken)), Refused)
+    assert isinstance(await made.time.run(delivered(channel(made, Drawer()), broken)), Refused)
     assert made.telegram.calls == []
 
 
@@ -142,7 +147,7 @@ async def test_a_payload_nobody_understands_is_refused(body: str) -> None:
 async def test_the_outbox_learns_what_became_of_it(fault: Any, outcome: type) -> None:
     made = desk()
     made.telegram.faults["sendMessage"].append(fault)
-    assert isinstance(await made.time.run(channel(made, Drawer()).send(row())), outcome)
+    assert isinstance(await made.time.run(delivered(channel(made, Drawer()), row())), outcome)
 
 
 def record(message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:

@@ -98,7 +98,7 @@ class KillRun:
     async def _some_sent(self) -> None:
         """Wait for the first messages that are finished: they must never come again."""
         async with asyncio.timeout(60):
-            while len(self.read("SELECT id FROM outbox WHERE status = 'sent'")) < 2:
+            while len(self.read("SELECT id FROM outbox WHERE status = 'sent'")) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
     def _sends(self) -> int:
