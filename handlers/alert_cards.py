@@ -263,6 +263,22 @@ def usage(kinds: Sequence[Kind], presets: Sequence[Button] = ()) -> Reply:
     )
 
 
+def offers(coin: str, presets: Sequence[Button], others: Sequence[Button]) -> Reply:
+    """What to watch of one coin, for a command that names nothing else."""
+    example = presets[0].command if presets else "/alert BTC above 95k"
+    return Reply(
+        card=Card(
+            glyph="🔔",
+            headline=_("What shall I watch of {coin}?").format(coin=coin.upper()),
+            reading=_("Tap one, or write a level: {example}").format(example=example),
+        ),
+        buttons=[
+            *[list(row) for row in (presets, others) if row],
+            [Button(text=_("🔔 My alerts"), command="/alerts")],
+        ],
+    )
+
+
 def changed(
     rules: Sequence[AlertRule], text: str, words: Words, undo: Button | None = None
 ) -> Reply:

@@ -11,6 +11,7 @@ from handlers import alert_cards as cards
 from handlers.app import App
 from handlers.base import Args, Button, Reply, action, command
 from handlers.types import Role
+from market import format as fmt
 from market.errors import SourceError, UserError
 from market.language import _
 
@@ -25,7 +26,9 @@ NUDGE = 0.02  # of the price: how far away the levels of the preset buttons are
 async def alert(args: Args, app: App) -> Reply:
     """Tell when a price crosses a level (above, below), or while it is beyond (> <)."""
     if not args.words:
-        return cards.usage(KINDS, await _presets(args, app))
+        return cards.usage(KINDS, await _presets(args, app, "BTC"))
+    if len(args.words) == 1:
+        return await _offers(args, app, args.words[0])
     return await _create("price", args, app)
 
 
@@ -71,21 +74,34 @@ async def _create(kind: str, args: Args, app: App) -> Reply:
     return cards.armed(view, app.alerts.words, app.clock.now())
 
 
-async def _presets(args: Args, app: App) -> list[Button]:
-    """Two levels around the price of BTC; none where it is not known."""
+async def _presets(args: Args, app: App, coin: str) -> list[Button]:
+    """Two levels around the price of a coin; none where it is not known."""
+    instrument = app.market.one(
+        coin, default_exchange=args.preferences.exchange, command="/alert {}"
+    )
     try:
-        instrument = app.market.one("BTC", default_exchange=args.preferences.exchange)
         last = (await app.market.ticker(instrument)).last
-    except (SourceError, UserError):
+    except SourceError:
         return []
     levels = (("above", last * (1 + NUDGE)), ("below", last * (1 - NUDGE)))
     return [
         Button(
-            text=f"BTC {word} {level:.3g}", command=f"/alert BTC {word} {float(f'{level:.3g}'):.0f}"
+            text=f"{instrument.base} {_(word)} {fmt.significant(level, 3)}",
+            command=f"/alert {coin} {word} {fmt.significant(level, 3).replace(',', '')}",
         )
         for word, level in levels
-        if level >= 100
     ]
+
+
+async def _offers(args: Args, app: App, coin: str) -> Reply:
+    """What can be watched of one coin, each a tap away."""
+    presets = await _presets(args, app, coin)
+    others = [
+        Button(text=_("Volume 200 %"), command=f"/alert_volume {coin} 200 15m"),
+        Button(text=_("OI +5 %"), command=f"/alert_oi {coin} +5% 1h"),
+        Button(text=_("CVD turns"), command=f"/alert_cvd {coin} negative"),
+    ]
+    return cards.offers(coin, presets, others)
 
 
 async def _bars(app: App, views: Sequence[View]) -> dict[int, float]:

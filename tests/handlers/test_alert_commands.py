@@ -128,7 +128,9 @@ async def test_a_coin_called_like_a_kind_is_a_coin(shop: Shop) -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["/alert", "/alert_volume", "/alert_oi", "/alert_cvd", "/alerts"])
+@pytest.mark.parametrize(
+    "line", ["/alert", "/alert ETH", "/alert_volume", "/alert_oi", "/alert_cvd", "/alerts"]
+)
 async def test_a_bare_command_is_answered_with_something_to_tap(shop: Shop, line: str) -> None:
     reply = await shop.say(line)
     assert not reply.error
@@ -143,7 +145,7 @@ async def test_a_bare_command_is_answered_with_something_to_tap(shop: Shop, line
 @pytest.mark.parametrize(
     "line",
     [
-        "/alert BTC", "/alert BTC above nan", "/alert BTC above inf", "/alert BTC above -5", "/alert BTC above 0",
+        "/alert BTC above", "/alert BTC above nan", "/alert BTC above inf", "/alert BTC above -5", "/alert BTC above 0",
         "/alert BTC above 1e30", "/alert BTC +5%", "/alert BTTC above 5", "/alert BTC above 95k now",
         "/alert_volume BTC", "/alert_volume BTC 15m", "/alert_volume BTC 0", "/alert_volume BTC -200",
         "/alert_volume BTC 1e9", "/alert_volume BTC 200 7m", "/alert_oi BTC 5%", "/alert_oi BTC 0",
