@@ -1,8 +1,9 @@
 """Hyperliquid: perps in USDC and its spot book. One call, `metaAndAssetCtxs`, answers for every perp."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
+
+import msgspec
 
 from exchanges.base import SHARED_TTL, Exchange, day, levels, oldest_first
 from exchanges.pacing import Window
@@ -90,7 +91,7 @@ class Hyperliquid(Exchange):
             if not trades:
                 raise
             line = Ticker(instrument=instrument, ts=trades[-1].ts, last=trades[-1].price)
-        return replace(line, last=trades[-1].price, ts=trades[-1].ts) if trades else line
+        return msgspec.structs.replace(line, last=trades[-1].price, ts=trades[-1].ts) if trades else line
 
     async def candle_page_of(
         self, instrument: Instrument, timeframe: str, start: int, end: int

@@ -165,8 +165,7 @@ class OrderBook:
     sequence: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticker:
+class Ticker(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The 24 h line of one instrument. Volumes: coins and quote currency; `change_24h` is a fraction."""
 
     instrument: Instrument
