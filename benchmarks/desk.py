@@ -12,7 +12,7 @@ from benchmarks.row import Row, at_most, share, span, spread
 from bot.app import Desk, open_desk
 from bot.ask import _answer
 from bot.config import load
-from bot.drawing import render
+from charts import render
 
 COINS = ("eth", "sol", "btc")
 PAUSE = (

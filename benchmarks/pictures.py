@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 
 from benchmarks.row import Row, faster, seconds
-from charts import CHARTS
+from charts import render
 from charts.candles import CandleChart
 from market.types import Candle
 
@@ -21,7 +21,7 @@ def rows() -> list[Row]:
     data = drawing()
     return [
         faster(
-            "picture of 200 candles, 1280 x 1024", seconds(lambda: CHARTS["candles"](data)),
+            "picture of 200 candles, 1280 x 1024", seconds(lambda: render("candles", data)),
             seconds(lambda: _naive(candles), rounds=1), "pyplot, a patch per candle", goal=3,
         )
     ]  # fmt: skip
