@@ -91,7 +91,11 @@ class Hyperliquid(Exchange):
             if not trades:
                 raise
             line = Ticker(instrument=instrument, ts=trades[-1].ts, last=trades[-1].price)
-        return msgspec.structs.replace(line, last=trades[-1].price, ts=trades[-1].ts) if trades else line
+        return (
+            msgspec.structs.replace(line, last=trades[-1].price, ts=trades[-1].ts)
+            if trades
+            else line
+        )
 
     async def candle_page_of(
         self, instrument: Instrument, timeframe: str, start: int, end: int

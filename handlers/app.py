@@ -9,7 +9,6 @@ from market.clock import Clock
 
 if TYPE_CHECKING:
     from alerts.service import AlertService
-
     from exchanges.hub import Market
 
 
