@@ -68,9 +68,18 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
                 "Another Tidemark runs on this database; stop it, or set DATABASE_URL."
             )
         stack.push_async_callback(database.close)
-        (clock, endpoints, url), _started = await asyncio.gather(
-            _market_of(settings, wall, stack, asking=asking), database.start()
+        market_of, started = await asyncio.gather(
+            _market_of(settings, wall, stack, asking=asking),
+            database.start(),
+            return_exceptions=True,
         )
+        for result in (
+            market_of,
+            started,
+        ):  # both have ended: nothing half begun is left to clean up
+            if isinstance(result, BaseException):
+                raise result
+        clock, endpoints, url = market_of
         mark = _mark(settings, clock)
         samples = Samples(database, _market_name(settings, clock))
         market = Market(

@@ -120,12 +120,17 @@ def _card(card: Card) -> list[Span]:
     if card.evidence:
         blocks.append([Span(clean(card.evidence), "i")])
     if card.updated is not None:
-        at = datetime.fromtimestamp(card.updated / 1000, UTC)
-        blocks.append([Span(_("updated {time} UTC").format(time=f"{at:%H:%M:%S}"))])
+        blocks.append([Span(_("updated ")), _moment(card.updated)])
     spans: list[Span] = []
     for block in blocks:
         spans += [Span("\n"), *block] if spans else block
     return spans
+
+
+def _moment(ts: int) -> Span:
+    """A time of day that the reader's client shows in their own zone; UTC where it cannot."""
+    at = datetime.fromtimestamp(ts / 1000, UTC)
+    return Span(f"{at:%H:%M:%S} UTC", "tg-time", f'unix="{ts // 1000}" format="T"')
 
 
 def _headline(card: Card) -> list[Span]:

@@ -6,7 +6,7 @@ A text is a list of spans, each with at most one tag; a cut closes the tag and t
 import html
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TEXT_LIMIT, CAPTION_LIMIT = 4096, 1024  # code points after parsing
 JOINER, KEYCAP = "\u200d", "\u20e3"
@@ -18,16 +18,18 @@ UNSAFE = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Text under one tag: "", "b", "i" or "pre"."""
+    """Text under one tag: "", "b", "i", "pre" or "tg-time"; `rest` are the attributes of the tag."""
 
     text: str
     tag: str = ""
+    rest: str = ""
 
     @property
     def html(self) -> str:
         """The span as Telegram's HTML."""
         text = html.escape(self.text, quote=False)
-        return f"<{self.tag}>{text}</{self.tag}>" if self.tag and text else text
+        opening = f"{self.tag} {self.rest}".strip()
+        return f"<{opening}>{text}</{self.tag}>" if self.tag and text else text
 
 
 def clean(text: str) -> str:
@@ -116,7 +118,7 @@ def _divide(spans: Sequence[Span], at: int) -> tuple[list[Span], list[Span]]:
         elif at <= 0:
             tail.append(span)
         else:
-            head.append(Span(span.text[:at], span.tag))
-            tail.append(Span(span.text[at:], span.tag))
+            head.append(replace(span, text=span.text[:at]))
+            tail.append(replace(span, text=span.text[at:]))
         at -= size
     return head, tail

@@ -27,7 +27,7 @@ class Tags(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        assert tag in ("b", "i", "pre")
+        assert tag in ("b", "i", "pre", "tg-time")
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -53,7 +53,7 @@ def test_a_card_says_the_answer_then_the_numbers_then_the_evidence() -> None:
         "<pre>Binance 94,312.5\nBybit   94,310.0</pre>\n"
         "Perps lead.\n"
         "<i>2 venues · 2 s · observed</i>\n"
-        "updated 20:26:40 UTC\n"
+        'updated <tg-time unix="1780000000" format="T">20:26:40 UTC</tg-time>\n'
         "🧪 SIMULATED"
     )
     assert message.plain == seen(message.html)
