@@ -73,12 +73,11 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
             database.start(),
             return_exceptions=True,
         )
-        for result in (
-            market_of,
-            started,
-        ):  # both have ended: nothing half begun is left to clean up
-            if isinstance(result, BaseException):
-                raise result
+        # Both have ended by now: a failure of one leaves nothing of the other half begun.
+        if isinstance(market_of, BaseException):
+            raise market_of
+        if isinstance(started, BaseException):
+            raise started
         clock, endpoints, url = market_of
         mark = _mark(settings, clock)
         samples = Samples(database, _market_name(settings, clock))
