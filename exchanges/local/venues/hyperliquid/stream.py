@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from exchanges.local.past_trades import trades_until
 from exchanges.local.pump import Session
 from exchanges.local.source import Source
 from exchanges.local.venues.feeds import CandleState, Channel, Pace, attach
@@ -143,8 +144,8 @@ class Trades(Channel):
     def opening(self, now: int) -> Iterable[bytes]:
         """The newest trades up to now."""
         self._until = now
-        trades = self._source.recent_trades(self._instrument, self._earlier)
-        known = [each for each in trades if each.ts <= now]
+        # Not the newest of a later look: in a fast market the clock has moved on since `now`.
+        known = trades_until(self._source, self._instrument, now, self._earlier)
         return [_message("trades", rows.trade_rows(self._source, known))] if known else []
 
     def frames(self, start: int, end: int) -> Iterable[bytes]:
