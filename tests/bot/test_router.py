@@ -528,3 +528,17 @@ async def test_a_send_that_meets_a_closed_chat_silences_it_and_a_moved_one_is_fo
     await made.say("/price btc", TRADER, -55)
     assert made.people.moves == [(-55, GROUP)]
     assert made.telegram.texts(GROUP) == ["did price"]
+
+
+async def test_another_button_of_the_card_in_between_makes_a_press_a_new_wish() -> None:
+    made = desk()
+    for name in ("x:pause", "x:resume"):
+        made.add(name, Reply(toast=name), changes=True)
+    for data in ("a:x:pause:1", "a:x:resume:1", "a:x:pause:1"):
+        await made.press(data)
+    assert len(made.asked) == 3
+    assert [a["text"] for a in made.telegram.of("answerCallbackQuery")] == [
+        "x:pause",
+        "x:resume",
+        "x:pause",
+    ]
