@@ -116,6 +116,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str = ""  # "" when the source has none: then equal rows are distinct trades
     order: str = ""  # hash or taker order id where the venue gives one
     recv_ts: int = 0
+    seq: int | None = None  # a number that the venue counts up by one for each trade of the instrument
 
     @property
     def value(self) -> float:
@@ -132,6 +133,8 @@ class Liquidation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     amount: float
     position: PositionSide
     sample: bool = False
+    id: str = ""  # "" where the venue gives none: then equal rows of one frame are distinct
+    recv_ts: int = 0
 
     @property
     def value(self) -> float:
@@ -202,6 +205,43 @@ class OpenInterest:
     ts: int
     amount: float
     value: float | None = None
+
+
+class Context(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a venue tells of a perp beside its trades; what a message did not carry is None.
+
+    `rate` is a fraction per `interval_h` hours, `interest` in coins, `interest_value` in quote currency.
+    """
+
+    instrument: Instrument
+    ts: int
+    mark: float | None = None
+    index: float | None = None
+    rate: float | None = None
+    predicted: float | None = None
+    interval_h: float | None = None
+    next_ts: int | None = None
+    interest: float | None = None
+    interest_value: float | None = None
+    recv_ts: int = 0
+
+
+class BookChange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Levels of a book that changed: (price per coin, coins), 0 coins removes a level.
+
+    `whole`: these are all levels, what was known before is void. `first`..`last` number the changes in it;
+    `before` is the `last` of the message that must have come just before, where the venue tells it.
+    """
+
+    instrument: Instrument
+    ts: int
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+    whole: bool = False
+    first: int = 0
+    last: int = 0
+    before: int | None = None
+    recv_ts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,10 @@ from storage.tables import (
     alert_states,
     alerts,
     buttons,
+    checkpoints,
+    facts,
     firings,
+    flow_rows,
     gaps,
     inbox,
     open_interest,
@@ -30,7 +33,20 @@ MAIN_MS = {
     outbox: 30 * DAY,
     alerts: 30 * DAY,  # after deletion, with their states and firings
 }
-MARKET_MS = {open_interest: 35 * DAY, gaps: 35 * DAY}
+MARKET_MS = {
+    open_interest: 35 * DAY,
+    gaps: 35 * DAY,
+    checkpoints: 2 * DAY,
+    flow_rows: 2 * DAY,  # a live state reaches back a day
+    facts: 35 * DAY,
+}
+MOMENTS = {
+    open_interest: open_interest.c.ts,
+    gaps: gaps.c.to_ts,
+    checkpoints: checkpoints.c.ts,
+    flow_rows: flow_rows.c.minute,
+    facts: facts.c.ts,
+}
 
 
 async def prune_main(database: Database, now: int) -> int:
@@ -64,11 +80,11 @@ async def prune_main(database: Database, now: int) -> int:
 
 async def prune_market(part: Part, now: int, mark: str) -> int:
     """Remove samples of one market that are too old at its time `now`; rows removed."""
-    return await _sweep(
-        part,
-        open_interest,
-        and_(open_interest.c.mark == mark, open_interest.c.ts < now - MARKET_MS[open_interest]),
-    ) + await _sweep(part, gaps, and_(gaps.c.mark == mark, gaps.c.to_ts < now - MARKET_MS[gaps]))
+    removed = 0
+    for table, moment in MOMENTS.items():
+        old = and_(table.c.mark == mark, moment < now - MARKET_MS[table])
+        removed += await _sweep(part, table, old)
+    return removed
 
 
 async def _sweep(part: Part, table: Table, old: ColumnElement[bool]) -> int:

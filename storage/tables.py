@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -253,3 +254,69 @@ gaps = Table(
     sqlite_with_rowid=False,
 )
 Index("ix_gaps_to_ts", gaps.c.mark, gaps.c.to_ts)
+
+checkpoints = Table(  # the live state of one instrument, replaced each minute
+    "checkpoints",
+    MARKET,
+    Column("mark", Words, primary_key=True),
+    Column("key", Words, primary_key=True),
+    _ms("ts"),  # market
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+flow_rows = Table(  # taker flow of one minute in seconds, written once
+    "flow_rows",
+    MARKET,
+    Column("mark", Words, primary_key=True),
+    Column("key", Words, primary_key=True),
+    _id("minute"),  # market ms at which it begins
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("ix_flow_rows_minute", flow_rows.c.mark, flow_rows.c.minute)
+
+facts = Table(  # what the monitors noticed
+    "facts",
+    MARKET,
+    Column("id", RowId, primary_key=True),
+    _words("mark"),
+    _ms("ts"),  # market
+    _words("kind"),
+    _words("key"),  # of the instrument, or a coin
+    _words("coin"),
+    _words("severity"),
+    Column("value", Float),
+    Column("threshold", Float),
+    _words("text"),
+    _words("detail"),  # JSON
+    sqlite_autoincrement=True,
+)
+Index("ix_facts_ts", facts.c.mark, facts.c.ts)
+
+monitors = Table(  # which chat hears of which coin
+    "monitors",
+    MAIN,
+    _id("chat_id"),
+    Column("coin", Words, primary_key=True),  # "*" is every coin of the watch list
+    _ms("created_ts"),
+    Column("thread_id", BigInteger),
+)
+
+thresholds = Table(  # what a chat chose in place of a monitor's own threshold
+    "thresholds",
+    MAIN,
+    _id("chat_id"),
+    Column("kind", Words, primary_key=True),
+    Column("coin", Words, primary_key=True),  # "*" is every coin
+    Column("value", Float, nullable=False),
+    _ms("updated_ts"),
+)
+
+switches = Table(  # what an admin turned on or off for the whole desk
+    "switches",
+    MAIN,
+    Column("name", Words, primary_key=True),
+    _words("value"),
+    _ms("updated_ts"),
+)

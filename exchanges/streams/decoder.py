@@ -2,36 +2,59 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
 from exchanges.wire import coin_price
 from market.clock import Clock
-from market.types import Instrument, OpenInterest, Side, Trade
+from market.types import BookChange, Context, Instrument, Liquidation, Side, Trade
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+class Channel(StrEnum):
+    """What can be subscribed to for an instrument; also the name of the feed in the ledger of gaps."""
+
+    TRADES = "trades"
+    LIQUIDATIONS = "liquidations"
+    CONTEXT = "context"  # mark, index, funding, open interest: whatever of them the venue streams
+    BOOK = "books"
+
+
+class Topic(NamedTuple):
+    """One subscription."""
+
+    channel: Channel
+    instrument: Instrument
+
+    @property
+    def key(self) -> str:
+        """A stable text: `trades|binance:BTC/USDT:USDT`."""
+        return f"{self.channel}|{self.instrument.key}"
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The venue confirmed a subscription: what trades from now on will arrive."""
+    """The venue confirmed a subscription: what happens from now on will arrive."""
 
-    instrument: Instrument
+    topic: Topic
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The venue does not serve an instrument."""
+    """The venue does not serve a topic."""
 
-    instrument: Instrument
+    topic: Topic
     reason: str
 
 
-Event = Trade | OpenInterest | Accepted | Refused
+News = Trade | Liquidation | Context | BookChange
+Event = News | Accepted | Refused
 
 
 class Decoder(ABC):
@@ -41,8 +64,13 @@ class Decoder(ABC):
     """
 
     url_key: ClassVar[str]  # the address in Endpoints.streams
-    path: ClassVar[str] = ""  # what the trade streams' address has after it
+    path: ClassVar[str] = ""  # what the address has after it
+    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.TRADES})  # what this socket serves
+    spot: ClassVar[bool] = True  # whether it serves spot markets
+    perp: ClassVar[bool] = True  # whether it serves perps
     pause: ClassVar[float] = 0.05
+    most: ClassVar[int] = 200  # topics in one connection
+    lifetime: ClassVar[float | None] = None  # wall seconds after which the venue ends a connection
 
     def __init__(self, clock: Clock) -> None:
         self.local = False  # a market on this machine: its clock may be ahead of ours for a moment
@@ -50,12 +78,12 @@ class Decoder(ABC):
         self._clock = clock
         self._by_id: dict[str, Instrument] = {}
 
-    def know(self, instruments: Iterable[Instrument]) -> None:
-        """Read trades of these from now on."""
+    def know(self, instruments: Sequence[Instrument]) -> None:
+        """Read what is of these from now on."""
         self._by_id |= {each.id: each for each in instruments}
 
-    def forget(self, instruments: Iterable[Instrument]) -> None:
-        """Read no more trades of these."""
+    def forget(self, instruments: Sequence[Instrument]) -> None:
+        """Read nothing more of these."""
         for each in instruments:
             self._by_id.pop(each.id, None)
 
@@ -68,11 +96,11 @@ class Decoder(ABC):
         return []
 
     @abstractmethod
-    def subscribe(self, instruments: Sequence[Instrument]) -> list[str]:
-        """The requests that start the trades of these instruments."""
+    def subscribe(self, topics: Sequence[Topic]) -> list[str]:
+        """The requests that start these topics."""
 
     @abstractmethod
-    def unsubscribe(self, instruments: Sequence[Instrument]) -> list[str]:
+    def unsubscribe(self, topics: Sequence[Topic]) -> list[str]:
         """The requests that end them."""
 
     def ping(self) -> str | None:
@@ -112,7 +140,7 @@ class Decoder(ABC):
 
     def _trade(
         self, id_: str, ts: int, price: float, amount: float, side: Side | None, received: int,
-        trade_id: str, order: str = "",
+        trade_id: str, order: str = "", seq: int | None = None,
     ) -> list[Event]:  # fmt: skip
         """One trade as the venue counts it, as ours; empty where it makes no sense."""
         instrument = self._by_id.get(id_)
@@ -134,6 +162,7 @@ class Decoder(ABC):
                 id=trade_id,
                 order=order,
                 recv_ts=0 if self.local else received,
+                seq=seq,
             )
         ]
 
