@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import aiohttp
+
 import handlers  # noqa: F401 - importing the package registers the commands
 from alerts.metrics import Metrics
 from alerts.service import AlertService
@@ -18,7 +20,7 @@ from bot.children import child
 from bot.config import Settings, SettingsError
 from bot.drawing import Drawing
 from bot.local_market import ClockStart, clock_start, scenarios
-from exchanges.endpoints import LIVE, Endpoints, load_endpoints
+from exchanges.endpoints import LIVE, Endpoints, load_endpoints, market_clock
 from exchanges.hub import Market
 from exchanges.streams.supervisor import Streams
 from exchanges.streams.warm import past_interest
@@ -115,11 +117,26 @@ async def _market_of(
     """The market's clock, where its venues are, and the address of the local server that plays them."""
     if settings.mode == "live":
         return wall, LIVE, ""
+    if settings.market_url:
+        return await _joined(settings.market_url, wall)
     if settings.mode == "sim" and settings.sim_scenario:
         scenarios(settings)  # refused here, in one sentence, and not by the child
     begin = clock_start(settings, wall, asking=asking)
     told = await stack.enter_async_context(child(_market_arguments(begin)))
     return begin.clock(wall), await load_endpoints(told["url"]), told["url"]
+
+
+async def _joined(url: str, wall: WallClock) -> tuple[Clock, Endpoints, str]:
+    """A market that runs already: its clock and its addresses."""
+    try:
+        told = await market_clock(url)
+        endpoints = await load_endpoints(url)
+    except (aiohttp.ClientError, OSError, ValueError, KeyError, TimeoutError) as error:
+        raise SettingsError(
+            f"MARKET_URL: no local market answers at {url} ({type(error).__name__})."
+        ) from None
+    clock = MarketClock(wall, start=told["start"], anchor=told["anchor"], speed=told["speed"])
+    return clock, endpoints, url
 
 
 def _market_arguments(begin: ClockStart) -> list[str]:
@@ -177,18 +194,15 @@ def _market_name(settings: Settings, clock: Clock) -> str:
 
 async def follow_clock(desk: Desk) -> None:
     """Keep the market clock in step with the local server, whose speed a person may change."""
-    import httpx  # noqa: PLC0415 - only local markets need it
-
     clock = desk.clock
     if not desk.market_url or not isinstance(clock, MarketClock):
         return
-    async with httpx.AsyncClient(timeout=5) as client:
-        while True:
-            await asyncio.sleep(1)
-            try:
-                told = (await client.get(f"{desk.market_url}/clock.json")).json()
-            except (httpx.HTTPError, ValueError) as error:
-                logger.warning("market clock not read reason=%s", type(error).__name__)
-                continue
-            clock.set(start=told["start"], anchor=told["anchor"], speed=told["speed"])
-            desk.app.mark = _mark(desk.settings, clock)
+    while True:
+        await asyncio.sleep(1)
+        try:
+            told = await market_clock(desk.market_url)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            logger.warning("market clock not read reason=%s", type(error).__name__)
+            continue
+        clock.set(start=told["start"], anchor=told["anchor"], speed=told["speed"])
+        desk.app.mark = _mark(desk.settings, clock)

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from market.types import EXCHANGES, MINUTE
 
 LIVE_API = "https://api.telegram.org/bot"
 LIVE_FILES = "https://api.telegram.org/file/bot"
+LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost):\d{1,5}/?")
 NEAR = 0.86  # likeness from which a foreign name counts as a misspelt one of ours
 
 
@@ -51,6 +53,10 @@ class Settings(BaseModel):
     sim_start: str = ""
     sim_scenario: str = ""
     market_speed: float = Field(default=1.0, gt=0, le=3600)
+    market_url: str = ""
+    record: Path | None = None
+    record_max_gb: float = Field(default=20.0, gt=0)
+    watch_top: int = Field(default=20, ge=0, le=100)
     exchanges: tuple[str, ...] = EXCHANGES
     playground_port: int = Field(default=8080, ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -92,6 +98,16 @@ class Settings(BaseModel):
             moment(value)
         return value
 
+    @field_validator("market_url")
+    @classmethod
+    def _local(cls, value: str) -> str:
+        if value and not LOCAL.fullmatch(value):
+            raise ValueError(
+                f"{value!r} is no address on this machine; write what `python -m bot market` printed, "
+                "like http://127.0.0.1:9000"
+            )
+        return value.rstrip("/")
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
@@ -115,6 +131,10 @@ class Settings(BaseModel):
         folder = self.recording_dir
         if self.mode == "recording" and folder and not (folder / "recording.json").is_file():
             raise ValueError(f"RECORDING_DIR {folder} has no recording.json")
+        if self.market_url and self.mode == "live":
+            raise ValueError(
+                "MARKET_URL is a local market; it needs MARKET=sim or MARKET=recording"
+            )
         if self.telegram_webhook_url and not self.telegram_webhook_secret:
             raise ValueError(
                 "TELEGRAM_WEBHOOK_URL needs TELEGRAM_WEBHOOK_SECRET, 1-256 of A-Z a-z 0-9 _ -"

@@ -15,6 +15,7 @@ class Endpoints:
     coingecko: str = ""
     mark: str = ""  # "" live, else "SIMULATED" or "REPLAY", shown on every card
     title: str = ""
+    run: str = ""  # names one run of a local market: what was kept of one is never read in another
 
 
 LIVE = Endpoints(
@@ -46,4 +47,16 @@ async def load_endpoints(base_url: str) -> Endpoints:
         coingecko=rest.get("coingecko", ""),
         mark=rest.get("mark", ""),
         title=rest.get("title", ""),
+        run=rest.get("run", ""),
     )
+
+
+async def market_clock(base_url: str) -> dict[str, Any]:
+    """What a local market's clock says: it showed `start` when the wall showed `anchor`, and its `speed`."""
+    timeout = aiohttp.ClientTimeout(total=5)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
+        session.get(f"{base_url.rstrip('/')}/clock.json") as answer,
+    ):
+        told: dict[str, Any] = await answer.json()
+        return told

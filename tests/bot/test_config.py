@@ -49,6 +49,15 @@ def test_the_environment_beats_the_file(tmp_path: Path) -> None:
             {"TELEGRAM_BOT_TOKN": "1:x"},
             "The environment sets TELEGRAM_BOT_TOKN; did you mean TELEGRAM_BOT_TOKEN?",
         ),
+        (
+            {"MARKET_URL": "http://example.org:80"},
+            "MARKET_URL: 'http://example.org:80' is no address on this",
+        ),
+        (
+            {"MARKET_URL": "http://127.0.0.1:9000", "MARKET": "live"},
+            "MARKET_URL is a local market; it needs MARKET=sim or MARKET=recording",
+        ),
+        ({"RECORD_MAX_GB": "0"}, "RECORD_MAX_GB: '0'"),
         ({"MARKETSPEED": "2"}, "did you mean MARKET_SPEED?"),
     ],
 )
