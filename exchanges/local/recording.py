@@ -93,7 +93,10 @@ class Recording:
     @staticmethod
     def _concerns(rows: Columns, i: int, instrument: Instrument) -> bool:
         symbol = rows["symbol"][i] if "symbol" in rows else None
-        return symbol in (None, "", instrument.symbol)
+        exchange = rows["exchange"][i] if "exchange" in rows else None
+        return symbol in (None, "", instrument.symbol) and exchange in (
+            None, "", instrument.exchange,
+        )  # fmt: skip
 
     def candles(self, instrument: Instrument, timeframe: str, start: int, end: int) -> list[Candle]:
         """Candles with start <= open < end, the running one made of what is known of it now."""

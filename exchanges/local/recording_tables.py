@@ -8,8 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from exchanges.journal import SUFFIX, read_journal, table_of, unsealed
+from exchanges.record_tables import SCHEMAS
 from market.types import EXCHANGES, Instrument
 
 TABLES = (
@@ -111,9 +115,11 @@ class Tables:
         self._exchanges = lru_cache(maxsize=None)(self._read_exchanges)
 
     def files(self, table: str) -> list[Path]:
-        """`<table>.parquet`, or `<table>/*.parquet` in name order; none where it is missing."""
+        """`<table>.parquet`, or `<table>/*.parquet` in name order, then journals that are in none of them."""
         single = self._folder / f"{table}.parquet"
-        return [single] if single.is_file() else sorted((self._folder / table).glob("*.parquet"))
+        if single.is_file():
+            return [single]
+        return [*sorted((self._folder / table).glob("*.parquet")), *unsealed(self._folder, table)]
 
     def of_exchange(self, exchange: str) -> frozenset[str]:
         """The tables that hold rows of `exchange`."""
@@ -126,24 +132,45 @@ class Tables:
     def _read_exchanges(self, table: str) -> frozenset[str]:
         found: set[str] = set()
         for path in self.files(table):
-            if "exchange" in pq.read_schema(path).names:
-                found |= set(
-                    pq.read_table(path, columns=["exchange"])["exchange"].unique().to_pylist()
-                )
+            rows = _rows(path, ["exchange"])
+            if "exchange" in rows.column_names:
+                found |= set(rows["exchange"].unique().to_pylist())
         return frozenset(found)
 
     def _read(self, table: str, exchange: str, symbol: str) -> Columns:
         parts: list[Columns] = []
-        filters = [("exchange", "==", exchange), ("symbol", "==", symbol)] if exchange else None
         for path in self.files(table):
-            names = set(pq.read_schema(path).names)
-            rows = pq.read_table(path, filters=filters)
+            rows = _rows(path, None, exchange, symbol)
             if rows.num_rows:
-                parts.append({name: _array(rows[name]) for name in names - {"exchange"}})
+                names = set(rows.column_names) - ({"exchange"} if exchange else set())
+                parts.append({name: _array(rows[name]) for name in names})
         if not parts:
             return {}
         names = set.intersection(*(set(part) for part in parts))
-        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+        return _in_order({name: np.concatenate([part[name] for part in parts]) for name in names})
+
+
+def _rows(path: Path, columns: list[str] | None, exchange: str = "", symbol: str = "") -> pa.Table:
+    """The rows of one file, of one instrument where it is named; columns that are not there are left out."""
+    if path.suffix == SUFFIX:
+        whole = pa.Table.from_batches(read_journal(path) or [], SCHEMAS[table_of(path)])
+        if exchange:
+            mine = pc.and_(pc.equal(whole["exchange"], exchange), pc.equal(whole["symbol"], symbol))
+            whole = whole.filter(mine)
+        return whole
+    known = pq.read_schema(path).names
+    wanted = None if columns is None else [name for name in columns if name in known]
+    filters = [("exchange", "==", exchange), ("symbol", "==", symbol)] if exchange else None
+    return pq.read_table(path, columns=wanted, filters=filters)
+
+
+def _in_order(columns: Columns) -> Columns:
+    """By time; hours are written as they come, so a late row of one may follow the next hour's first."""
+    stamps = columns.get("ts")
+    if stamps is None or not len(stamps) or bool(np.all(stamps[1:] >= stamps[:-1])):
+        return columns
+    order = np.argsort(stamps, kind="stable")
+    return {name: column[order] for name, column in columns.items()}
 
 
 def _array(column: Any) -> npt.NDArray[Any]:
