@@ -8,8 +8,10 @@ from handlers.types import PeopleStore
 from market.clock import Clock
 
 if TYPE_CHECKING:
+    from alerts.monitors.service import MonitorService
     from alerts.service import AlertService
     from exchanges.hub import Market
+    from exchanges.recordings import Recordings
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,4 +29,6 @@ class App:
     mark: str = ""  # "", "SIMULATED" or "REPLAY 2026-06-14"
     version: str = ""
     started: int = 0  # wall ms
+    monitors: "MonitorService | None" = None
+    recordings: "Recordings | None" = None
     status_lines: Callable[[], Mapping[str, str]] = field(default=dict)  # further lines of /status
