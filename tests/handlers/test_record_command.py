@@ -64,7 +64,8 @@ async def say(app: App, *words: str) -> str:
 
 
 async def test_on_shows_what_is_written_and_off_ends_it(tmp_path: Path) -> None:
-    app = await Bench(tmp_path).app()
+    bench = Bench(tmp_path)
+    app = await bench.app()
     assert (await say(app)).startswith(
         "Nothing is recorded | liquidation prints are always kept: 0"
     )
