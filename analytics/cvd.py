@@ -4,30 +4,28 @@
 second, still older ones as rows of a minute. A window begins exactly where it was asked to while its left
 edge lies among single trades; before that the edge moves back to a whole second or minute, and the answer
 says which edge it has. A row includes the instant at which it ends, so windows (since, until] with whole
-edges are exact at any age.
+edges are exact at any age. How far back each kind reaches depends on the room that all logs share.
 """
 
-import math
-from array import array
-from collections.abc import Iterable
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from analytics.rows import FIELDS, SECOND, Floats, Ints, OldFlow, by_side
-from analytics.seen import Known, SeenIds
-from market.types import DAY, HOUR, MINUTE, Gap, Instrument, Side, Trade
+from analytics.intake import Intake, merged_spans
+from analytics.rows import FIELDS, SECOND, OldFlow, Sides, pack
+from analytics.ticks import PART, Room
+from market.types import DAY, HOUR, MINUTE, Instrument
 
 TICKS = 400_000  # newest trades kept one by one
 SECONDS_KEPT = 25 * HOUR // SECOND
 MINUTES_KEPT = 8 * DAY // MINUTE
-LATE = 10_000  # ms by which trades of one feed may arrive out of order
-AHEAD = MINUTE  # ms; a trade stamped later than it was received by more than this is refused
+TELL = 64  # trades between two looks at the room
+MOST_AT_ONCE = 50_000  # trades that one call turns into rows to make room
 
-GAPS_KEPT = 500
-
-_BUY = Side.BUY
-_NEW = Known.NEW
+_HEAD = struct.Struct("<qq")  # (since, until] of stored seconds
 _SIDES = ((0, np.maximum), (0, np.minimum), (1, np.maximum), (1, np.minimum))
 
 
@@ -72,10 +70,11 @@ class FlowSum:
         return self.buy_value / self.value if self.value > 0 else None
 
 
-class FlowLog:
+class FlowLog(Intake):
     """The taker flow of one instrument. `started_ts`: what came after it is complete, but for gaps.
 
-    Without a start the log begins just before its first trade. Trades up to the start are not counted.
+    Without a start the log begins just before its first trade. Trades up to the start are not counted. Where
+    old rows had to be dropped the start moves on.
     """
 
     def __init__(
@@ -86,94 +85,45 @@ class FlowLog:
         ticks: int = TICKS,
         seconds: int = SECONDS_KEPT,
         minutes: int = MINUTES_KEPT,
+        guard: float = 0.0,
+        room: Room | None = None,
     ) -> None:
-        self.instrument = instrument
-        self.last_ts: int | None = None
-        self.trades = 0  # counted
-        self.duplicates = 0
-        self.refused = 0  # no trade: no positive price and amount, or a ts far ahead
-        self.before_start = 0
-        self._started = -1 if started_ts is None else started_ts
-        self._first: int | None = None  # ts of the first trade while the start may still move
-        self._settled = started_ts is not None
-        self._ticks = ticks
+        super().__init__(instrument, started_ts, guard=guard)
+        self._kept = (ticks, seconds, minutes)
         self._fold_at = ticks + max(1, ticks // 4)
-        self._kept = (seconds, minutes)
-        self._ts = array("q")
-        self._base = array("d")  # a sale is negative
-        self._value = array("d")
-        self._sorted = 0  # so many trades from the left stand in order of ts
-        self._floor = -1  # trades up to this ts are in rows, no longer single
-        self._old: OldFlow | None = None
-        self._seen = SeenIds()
-        self._gaps: list[tuple[int, int]] = []
-        self._missed: list[tuple[int, int]] = []  # where the start was moved back over
-
-    @property
-    def started_ts(self) -> int | None:
-        """The flow is known after this ts; None before the first trade."""
-        return self._started if self._started >= 0 else None
+        self._rows: OldFlow | None = None
+        self._covered: list[tuple[int, int]] = []  # what was loaded, until the first trade
+        self._reach = self._whole = 0  # a restored log was known from .. to, whole minutes
+        self._room = room
+        self._untold = 0  # trades since it was last looked whether they need room
+        if room is not None:
+            room.join(self)
 
     def begin(self, ts: int) -> None:
         """Move the start back to `ts`, because the trades since then are being added now."""
-        if self._started < 0:
-            self._started, self._settled = ts, True
-        elif ts < self._started:
-            self._missed = [*self._missed[-15:], (ts, self._started)]
-            self._started, self._settled = ts, True
-
-    def add(self, trade: Trade) -> bool:
-        """Count one trade; False when it was counted before, lies before the start, or is none."""
-        ts, id_, amount = trade.ts, trade.id, trade.amount
-        value = trade.price * amount
-        if not (0.0 < value < math.inf and amount > 0.0):
-            self.refused += 1
-            return False
-        if not self._settled:
-            self._settle(ts)
-        if ts <= self._started:
-            self.before_start += 1
-            return False
-        if self.last_ts is None or ts > self.last_ts:
-            if trade.recv_ts and ts > trade.recv_ts + AHEAD:
-                self.refused += 1
-                return False
-            self.last_ts = ts
-        if id_ and (known := self._seen.add(id_, ts)) is not _NEW and not self._new(id_, ts, known):
-            self.duplicates += 1
-            return False
-        self.trades += 1
-        sign = 1.0 if trade.side is _BUY else -1.0
-        self._put(ts, sign * amount, sign * value)
-        return True
-
-    def add_all(self, trades: Iterable[Trade]) -> int:
-        """Count the trades of one frame; returns how many were new."""
-        return sum(map(self.add, trades))
+        super().begin(max(ts, self._rows.dropped) if self._rows is not None else ts)
 
     def edge(self, since: int) -> int:
         """The real left edge of a window that shall begin at `since`: never later, but for the start."""
         since = max(since, self._started)
-        if self._old is None or since >= self._floor:
+        if self._rows is None or since >= self._floor:
             return since
-        return max(self._old.edge(since), self._started)
+        return max(self._rows.edge(since), self._started)
 
     def window(self, since: int, until: int) -> FlowSum:
         """What was traded in (since, until]; see `FlowSum.since` and `.until` for the real edges."""
         start, end = self.edge(since), until
-        if self._old is not None and until < self._floor:
-            end = max(start, self._old.edge(until))
+        if self._rows is not None and until < self._floor:
+            end = max(start, self._rows.edge(until))
         if self._started < 0 or end <= start:
             return FlowSum(since=start, until=max(start, end), exact=False)
         parts = np.zeros(FIELDS)
         first = last = None
-        if self._old is not None and start < self._floor:
-            parts += self._old.total(start, min(end, self._floor))
+        if self._rows is not None and start < self._floor:
+            parts += self._rows.total(start, min(end, self._floor))
         if end > self._floor:
-            stamps, base, value = self._single(max(start, self._floor), end)
-            for i, (field, keep) in enumerate(
-                _SIDES
-            ):  # numpy sums pairwise: good to 1e-15 of the gross
+            stamps, base, value = self.ticks.between(max(start, self._floor), end)
+            for i, (field, keep) in enumerate(_SIDES):  # pairwise sums: good to 1e-15 of the gross
                 parts[i] += abs(keep(value if field else base, 0.0).sum())
             parts[4] += len(stamps)
             if len(stamps):
@@ -192,133 +142,165 @@ class FlowLog:
         """
         if self._started < 0 or until <= max(since, self._started):
             return []
-        first = (max(since, self._started) + 1) // MINUTE
-        last = until // MINUTE
-        if self._old is not None:
-            first = max(first, self._old.oldest_bar())
-            rows = self._old.bars(first, last)
-        else:
-            rows = np.zeros((FIELDS, max(0, last - first + 1)))
-        stamps, base, value = self._single(max(first * MINUTE - 1, self._floor), until)
+        first, last = (max(since, self._started) + 1) // MINUTE, until // MINUTE
+        rows = np.zeros((FIELDS, max(0, last - first + 1)))
+        if self._rows is not None:
+            rows += self._rows.bars(first, last)
+        stamps, base, value = self.ticks.between(max(first * MINUTE - 1, self._floor), until)
         if len(stamps):
             places = stamps // MINUTE - first
-            for i, field in enumerate(by_side(base, value)):
-                rows[i] += np.bincount(places, weights=field, minlength=rows.shape[1])
+            for i, (field, keep) in enumerate(_SIDES):
+                weights = np.abs(keep(value if field else base, 0.0))
+                rows[i] += np.bincount(places, weights=weights, minlength=rows.shape[1])
         found = (rows[0] - rows[1], rows[2] - rows[3], rows[0] + rows[1])
         stamps_of = range(first * MINUTE, (last + 1) * MINUTE, MINUTE)
         return list(zip(stamps_of, *(column.tolist() for column in found), strict=True))
 
-    def mark_gap(self, from_ts: int, to_ts: int) -> None:
-        """The feed was blind from `from_ts` to `to_ts`."""
-        if to_ts <= from_ts:
+    def seconds(self, since: int, until: int) -> bytes:
+        """The flow of (since, until], both whole seconds, to be stored and given to `load_seconds`.
+
+        24 bytes for each second and side with trades. What is older than the seconds kept is left out.
+        """
+        if since % SECOND or until % SECOND:
+            raise ValueError("seconds are stored from a whole one to a whole one")
+        self._stored = max(self._stored, until)
+        self._set_edge()
+        return self._packed(since, until)
+
+    def load_seconds(self, body: bytes) -> None:
+        """Take stored flow back, in any order, after a restore and before the first trade.
+
+        `started_ts` goes back as far as what was loaded reaches without a break. What is here already, what is
+        later than the restored state, and all after the first trade is left out whole. ValueError where it is
+        not what `seconds` made.
+        """
+        if len(body) < _HEAD.size:
+            raise ValueError("no stored flow")
+        since, until = _HEAD.unpack_from(body)
+        known = any(start < until and since < end for start, end in self._covered)
+        if until <= since or known or until > self._whole:
             return
-        self._gaps = _merged([*self._gaps, (from_ts, to_ts)])[-GAPS_KEPT:]
+        self._load(body)
+        self._covered = merged_spans([*self._covered, (since, until)])
+        reach = next((start for start, end in self._covered if end >= self._whole), self._whole)
+        self._started = max(self._reach, min(reach, self._whole))
+        self._set_edge()
 
-    def close_gap(self, from_ts: int, to_ts: int) -> None:
-        """The trades between these two were fetched and added."""
-        cut: list[tuple[int, int]] = []
-        for start, end in self._gaps:
-            cut += [
-                (a, b) for a, b in ((start, min(end, from_ts)), (max(start, to_ts), end)) if a < b
-            ]
-        self._gaps = cut
+    def dump(self, now: int) -> dict[str, Any]:
+        """Plain values for `restore`; of the flow only what came after the last whole minute."""
+        whole = now // MINUTE * MINUTE
+        newest = max(now, self.last_ts or 0)
+        until = -(-newest // SECOND) * SECOND
+        return {**self._dump(), "whole": whole, "until": until, "flow": self._packed(whole, until)}
 
-    def gaps(self, since: int, until: int) -> list[Gap]:
-        """Blind intervals that overlap (since, until]."""
-        return [
-            Gap(
-                from_ts=start,
-                to_ts=end,
-                exchange=self.instrument.exchange,
-                symbol=self.instrument.symbol,
-            )
-            for start, end in self._gaps
-            if end > since and start < until
-        ]
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Go on where `dump` was made. Until `load_seconds` the flow is known since the minute of the dump."""
+        self._restore(dict(values))
+        self._reach, self._whole = self._started, values["whole"]
+        self._rows = OldFlow(*self._kept[1:])
+        self._load(values["flow"])
+        self._floor, self._stored = values["until"], values["whole"]
+        self._move_on(self._whole)
+        self._covered = [(self._whole, values["until"])]
+        self._set_edge()
 
-    def _put(self, ts: int, base: float, value: float) -> None:
-        """Keep one trade that was not counted before; a sale is negative."""
-        if ts <= self._floor and self._old is not None:  # older than the single trades
-            self._old.add(np.array([ts]), np.array([base]), np.array([value]))
+    def size(self, tier: int) -> int:
+        """Single trades, rows of a second, rows of a minute."""
+        if tier == 0 or self._rows is None:
+            return len(self.ticks) if tier == 0 else 0
+        return len(self._rows.seconds if tier == 1 else self._rows.minutes)
+
+    def oldest(self, tier: int) -> int:
+        """Ts of the oldest of them."""
+        if tier == 0 or self._rows is None:
+            return self.ticks.stamps[0]
+        if tier == 1:
+            return self._rows.seconds.oldest() * SECOND
+        return self._rows.minutes.oldest() * MINUTE
+
+    def shed(self, tier: int) -> int:
+        """Turn the oldest eighth into longer rows, or drop it where there are none; returns how many fewer."""
+        before = self.size(tier)
+        if tier == 0:
+            self._shed_ticks()
+        elif self._rows is not None:
+            sides = self._rows.seconds if tier == 1 else self._rows.minutes
+            unit = SECOND if tier == 1 else MINUTE
+            oldest, newest = sides.oldest() * unit, sides.newest() * unit
+            until = -(-(oldest + (newest - oldest) // PART) // MINUTE) * MINUTE
+            (self._rows.shorten if tier == 1 else self._rows.forget)(until)
+            self._follow()
+        return before - self.size(tier)
+
+    def _old(self, ts: int, base: float, value: float) -> None:
+        if self._rows is not None:
+            self._rows.put(ts, base, value)
+
+    def _grown(self, count: int) -> None:
+        self._untold += count
+        if self._untold < TELL:
             return
-        stamps = self._ts
-        if self._sorted == len(stamps) and (not stamps or ts >= stamps[-1]):
-            self._sorted += 1
-        stamps.append(ts)
-        self._base.append(base)
-        self._value.append(value)
-        if len(stamps) >= self._fold_at:
+        self._covered, self._whole = [], 0
+        if len(self.ticks.stamps) >= self._fold_at:
             self._fold()
-
-    def _settle(self, ts: int) -> None:
-        """Begin just before the first trade; trades of its first seconds may come in any order."""
-        if self._first is None:
-            self._first, self._started = ts, ts - 1
-        elif ts > self._first + LATE:
-            self._settled = True
-        elif self._first - LATE < ts <= self._started:
-            self._started = ts - 1
-
-    def _new(self, id_: str, ts: int, known: Known) -> bool:
-        """Whether an id too old to remember belongs to a trade that was not counted yet."""
-        if known is Known.SEEN:
-            return False
-        blind = any(
-            start < ts < end for start, end in self._gaps
-        )  # what lies on the edges was seen
-        if blind or any(start < ts <= end for start, end in self._missed):
-            self._seen.remember(id_)
-            return True
-        return False
-
-    def _single(self, since: int, until: int) -> tuple[Ints, Floats, Floats]:
-        """The single trades in (since, until], in order of ts; not to be kept beyond the call."""
-        if not self._ts:
-            return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-        self._sort()
-        stamps = np.frombuffer(self._ts, np.int64)
-        low, high = np.searchsorted(stamps, (since, until), "right")
-        return (
-            stamps[low:high],
-            np.frombuffer(self._base)[low:high],
-            np.frombuffer(self._value)[low:high],
-        )
-
-    def _sort(self) -> None:
-        """Bring late trades to their place; only the end of the list is touched."""
-        if self._sorted == len(self._ts):
-            return
-        stamps = np.frombuffer(self._ts, np.int64)
-        low = np.searchsorted(stamps[: self._sorted], stamps[self._sorted :].min(), "right")
-        order = np.argsort(stamps[low:], kind="stable")
-        for column in (stamps, np.frombuffer(self._base), np.frombuffer(self._value)):
-            column[low:] = column[low:][order]
-        self._sorted = len(stamps)
+        if self._room is not None:
+            self._room.take(self._untold)
+        self._untold = 0
 
     def _fold(self) -> None:
         """Turn the oldest single trades into rows, up to a whole second."""
-        self._sort()
-        floor = self._ts[len(self._ts) - self._ticks - 1] // SECOND * SECOND
+        most, ticks = self._kept[0], self.ticks
+        ticks.sort()
+        floor = ticks.stamps[len(ticks) - most - 1] // SECOND * SECOND
         if floor <= self._floor:  # so many within one second: wait for it to end
-            self._fold_at = len(self._ts) + max(1, self._ticks // 4)
+            self._fold_at = len(ticks) + max(1, most // 4)
             return
-        self._old = self._old or OldFlow(*self._kept)
-        stamps, base, value = self._single(-1, floor)
-        self._old.add(stamps, base, value)
+        self._fold_to(floor)
+        self._fold_at = most + max(1, most // 4)
+
+    def _shed_ticks(self) -> None:
+        stamps = self.ticks.stamps
+        self.ticks.sort()
+        until = stamps[0] + (stamps[-1] - stamps[0]) // PART
+        if len(stamps) > MOST_AT_ONCE:
+            until = min(until, stamps[MOST_AT_ONCE])
+        self._fold_to(-(-until // SECOND) * SECOND)
+
+    def _fold_to(self, floor: int) -> None:
+        self._rows = self._rows or OldFlow(*self._kept[1:])
+        stamps, base, value = self.ticks.between(-1, floor)
+        self._rows.add(stamps, base, value)
         count = len(stamps)
         del stamps, base, value  # an array that is looked into cannot shrink
-        for column in (self._ts, self._base, self._value):
-            del column[:count]
-        self._sorted = len(self._ts)
-        self._floor = floor
-        self._fold_at = self._ticks + max(1, self._ticks // 4)
+        self.ticks.drop(count)
+        self._floor = max(floor, self._floor)
+        self._follow()
 
+    def _follow(self) -> None:
+        """What was dropped is not known any more."""
+        if self._rows is not None:
+            self._move_on(self._rows.dropped)
+        self._set_edge()
 
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
+    def _move_on(self, ts: int) -> None:
+        """The flow is known only after `ts`, though its trades were all seen."""
+        if 0 <= self._started < ts:
+            self._begun = self._started if self._begun < 0 else self._begun
+            self._started = ts
+
+    def _packed(self, since: int, until: int) -> bytes:
+        """The flow of (since, until] with its edges, as far as there are seconds."""
+        rows = self._rows
+        since = max(since, self._started, rows.turn if rows is not None else 0)
+        body = rows.packed(since, until) if rows is not None else b""
+        stamps, base, value = self.ticks.between(since, until)
+        single, edges, edge = Sides(), Sides(), stamps % MINUTE == 0
+        single.extend(-(-stamps // SECOND), base, value)
+        edges.extend(stamps[edge] // MINUTE, base[edge], value[edge])
+        body += pack(single, 0, until // SECOND, 1)
+        body += pack(edges, 0, until // MINUTE, -MINUTE // SECOND)
+        return _HEAD.pack(since, until) + body
+
+    def _load(self, body: bytes) -> None:
+        self._rows = self._rows or OldFlow(*self._kept[1:])
+        self._rows.load(body[_HEAD.size :])

@@ -50,7 +50,7 @@ def cvd_reading(
             each.since,
             (name,),
             unit,
-            _blind([g for g in gaps if g.exchange == name]),
+            blind_text([g for g in gaps if g.exchange == name]),
             as_of,
         )
         found |= {f"{figure}.{name}": reading for figure, reading in by_venue.items()}
@@ -116,11 +116,12 @@ def _note(
     if absent:
         names = ", ".join(EXCHANGE_NAMES.get(name, name) for name in absent)
         parts.append(_("without {venues}").format(venues=names))
-    parts.append(_blind(gaps))
+    parts.append(blind_text(gaps))
     return ", ".join(parts)
 
 
-def _blind(gaps: Sequence[Gap]) -> str:
+def blind_text(gaps: Sequence[Gap]) -> str:
+    """When the feeds were blind, or that they were not."""
     if not gaps:
         return _("no gaps")
     first = gaps[0]

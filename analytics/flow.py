@@ -140,20 +140,29 @@ def smart_money(
     orders: Sequence[tuple[float, Side]], whale: float = WHALE, retail: float = RETAIL
 ) -> SmartMoney:
     """Judge orders given as (value in USD, side)."""
-    classed = [(size_class(value, whale, retail), value, side) for value, side in orders]
-    sums = {kind: math.fsum(v for k, v, _side in classed if k is kind) for kind in SizeClass}
-    net = math.fsum(v if side is Side.BUY else -v for k, v, side in classed if k is SizeClass.WHALE)
-    both = sums[SizeClass.WHALE] + sums[SizeClass.RETAIL]
-    ratio = sums[SizeClass.WHALE] / both if both > 0 else None
+    sums: dict[tuple[SizeClass, Side], list[float]] = {
+        (kind, side): [] for kind in SizeClass for side in Side
+    }
+    for value, side in orders:
+        sums[size_class(value, whale, retail), side].append(value)
+    whole = {kind: math.fsum(sums[kind, Side.BUY] + sums[kind, Side.SELL]) for kind in SizeClass}
+    return judged(
+        whale_buys=math.fsum(sums[SizeClass.WHALE, Side.BUY]),
+        whale_sells=math.fsum(sums[SizeClass.WHALE, Side.SELL]),
+        middle=whole[SizeClass.MIDDLE], retail=whole[SizeClass.RETAIL], n=len(orders),
+    )  # fmt: skip
+
+
+def judged(
+    *, whale_buys: float, whale_sells: float, middle: float, retail: float, n: int
+) -> SmartMoney:
+    """Judge sums of `n` orders by class."""
+    whales, net = whale_buys + whale_sells, whale_buys - whale_sells
+    ratio = whales / (whales + retail) if whales + retail > 0 else None
     return SmartMoney(
-        label=_label(ratio, net, sums[SizeClass.WHALE]),
-        whale_ratio=ratio,
-        whale_net=net,
-        whale_value=sums[SizeClass.WHALE],
-        middle_value=sums[SizeClass.MIDDLE],
-        retail_value=sums[SizeClass.RETAIL],
-        n=len(classed),
-    )
+        label=_label(ratio, net, whales), whale_ratio=ratio, whale_net=net, whale_value=whales,
+        middle_value=middle, retail_value=retail, n=n,
+    )  # fmt: skip
 
 
 def _label(ratio: float | None, net: float, whales: float) -> MoneyLabel:

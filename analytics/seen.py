@@ -1,8 +1,17 @@
-"""Which trade ids were counted before: venues repeat trades after a reconnect and in their first frame."""
+"""Which trade ids were counted before: venues repeat trades after a reconnect and in their first frame.
 
+A trade that is later than every trade counted cannot be one of them, so ids need to be looked up only for
+trades of the newest ms and for late ones. The newest ms is a set; what is older are hashes of 8 bytes in
+two generations. What is older than both counts as seen, unless it fell into a gap.
+"""
+
+from array import array
+from collections.abc import Sequence
 from enum import Enum
 
-GENERATION = 4096  # ids in one of the two generations that are remembered
+import numpy as np
+
+GENERATION = 2048  # ids in one of the two generations that are remembered
 
 
 class Known(Enum):
@@ -14,36 +23,60 @@ class Known(Enum):
 
 
 class SeenIds:
-    """The newest 4,096 to 8,192 ids, and for venues whose ids only grow all older ones as well."""
+    """The ids of the newest ms, and of the 2,048 to 4,096 trades before."""
 
     def __init__(self, generation: int = GENERATION) -> None:
+        self.now: set[str] = set()  # ids of trades of `top`
+        self.top = -1  # the latest ts of any trade
         self._generation = generation
-        self._new: set[str] = set()
-        self._old: set[str] = set()
-        self._growing = True  # until a later trade has a smaller id
-        self._top = -1
-        self._top_ts = -1
-        self._old_top = -1
-        self._forgotten_top = -1
+        self._new, self._old = array("q"), array("q")
+        self._old_top = (
+            self._forgotten
+        ) = -1  # latest ts in the older generation, and of what is gone
 
     def add(self, id_: str, ts: int) -> Known:
         """Look an id up and remember it, unless it is forgotten."""
-        if id_ in self._new or id_ in self._old:
+        if ts > self.top:
+            self.now, self.top = {id_}, ts
+            self.remember((id_,))
+            return Known.NEW
+        if ts == self.top:
+            if id_ in self.now:
+                return Known.SEEN
+        elif self._has(id_):
             return Known.SEEN
-        if self._growing:
-            number = int(id_) if id_.isdecimal() else -1
-            if number > self._top:
-                self._top, self._top_ts = number, ts
-            elif number < 0 or ts > self._top_ts:
-                self._growing = False
-            elif number <= self._forgotten_top:
-                return Known.FORGOTTEN
-        self.remember(id_)
+        if ts <= self._forgotten and ts < self.top:
+            return Known.FORGOTTEN
+        self.keep(id_, ts)
         return Known.NEW
 
-    def remember(self, id_: str) -> None:
+    def keep(self, id_: str, ts: int) -> None:
         """Take an id as counted."""
-        self._new.add(id_)
+        if ts == self.top:
+            self.now.add(id_)
+        self.remember((id_,))
+
+    def remember(self, ids: Sequence[str]) -> None:
+        """Take ids as counted; `top` and `now` are up to date already."""
+        self._new.extend(map(hash, ids))
         if len(self._new) >= self._generation:
-            self._old, self._new = self._new, set()
-            self._forgotten_top, self._old_top = self._old_top, self._top
+            self._forgotten = max(self._forgotten, self._old_top)
+            self._old, self._new = self._new, array("q")
+            self._old_top = self.top
+
+    def dump(self) -> list[object]:
+        """Plain values for `restore`; hashes are of one process, so only the ids of the newest ms go along."""
+        return [self.top, sorted(self.now)]
+
+    def restore(self, top: int, now: Sequence[str]) -> None:
+        """Go on where `dump` was made; every other trade up to then counts as seen."""
+        self.top, self.now = top, set(now)
+        self._new, self._old = array("q", map(hash, now)), array("q")
+        self._old_top, self._forgotten = top - 1, top - 1
+
+    def _has(self, id_: str) -> bool:
+        wanted = hash(id_)
+        return any(
+            len(part) > 0 and bool((np.frombuffer(part, np.int64) == wanted).any())
+            for part in (self._new, self._old)
+        )

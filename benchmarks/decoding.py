@@ -7,7 +7,8 @@ from benchmarks import payloads
 from benchmarks.row import Row, faster, seconds
 from benchmarks.venue import ours, theirs
 from exchanges.payloads.binance import AggTrade, Kline, parse_kline, parse_trade
-from exchanges.streams.binance import BinanceTrades
+from exchanges.streams.binance import BinancePerps
+from exchanges.streams.decoder import Channel, Topic
 from exchanges.wire import Unparsed, decode
 from market.clock import FixedClock
 from market.types import Instrument
@@ -52,8 +53,8 @@ def _frames(one: Instrument, peer: Any, market: Any) -> Row:
         })
         for row in json.loads(payloads.trades(COUNT))
     ]  # fmt: skip
-    decoder = BinanceTrades(FixedClock(0))
-    decoder.know([one])
+    decoder = BinancePerps(FixedClock(0))
+    decoder.follow([Topic(Channel.TRADES, one)])
 
     def ours() -> int:
         return sum(len(decoder.decode(text)) for text in texts)

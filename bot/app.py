@@ -19,9 +19,11 @@ from alerts.service import AlertService
 from bot.children import child
 from bot.config import Settings, SettingsError
 from bot.drawing import Drawing
+from bot.live import SNAPSHOT, Live, Parts
 from bot.local_market import ClockStart, clock_start, scenarios
 from exchanges.endpoints import LIVE, Endpoints, load_endpoints, market_clock
 from exchanges.hub import Market
+from exchanges.streams.ledger import Ledger
 from exchanges.streams.supervisor import Streams
 from exchanges.streams.warm import past_interest
 from handlers.app import App
@@ -52,6 +54,7 @@ class Desk:
     drawing: Drawing
     wall: WallClock
     clock: Clock
+    live: Live
     market_url: str = ""  # of the local exchange server
 
 
@@ -82,7 +85,8 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
             raise started
         clock, endpoints, url = market_of
         mark = _mark(settings, clock)
-        samples = Samples(database, _market_name(settings, clock))
+        name = _market_name(settings, clock, endpoints)
+        samples = Samples(database, name)
         market = Market(
             endpoints=endpoints,
             exchanges=_exchanges(settings),
@@ -93,21 +97,35 @@ async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterato
         )
         stack.push_async_callback(market.close)
         await market.start()
-        streams = Streams(market.endpoints, clock, wall, warm_url=_warm_url(settings, url))
+        ledger = Ledger(None if asking else samples, clock)
+        streams = Streams(
+            market.endpoints, clock, wall, warm_url=_warm_url(settings, url),
+            snapshot=partial(market.book, depth=SNAPSHOT), ledger=ledger,
+        )  # fmt: skip
         market.streams = streams
         if settings.mode == "recording":
             market.past = partial(past_interest, url)
         stack.push_async_callback(streams.close)
         store, people = Alerts(database), People(database)
-        alerts = AlertService(store, market, Metrics(market), clock, wall)
+        metrics = Metrics(market)
+        alerts = AlertService(store, market, metrics, clock, wall)
+        live = Live(
+            Parts(
+                settings=settings, database=database, market=market, streams=streams, ledger=ledger,
+                alerts=alerts, metrics=metrics, store=store, clock=clock, wall=wall, mark=name,
+            )
+        )  # fmt: skip
+        if asking:
+            await live.monitors.load()
         app = App(
             market=market, alerts=alerts, people=people, clock=clock, wall=wall,
             draw=drawing.draw, mark=mark, version=VERSION, started=wall.now(),
+            monitors=live.monitors, recordings=None if asking else live.recordings,
         )  # fmt: skip
         yield Desk(
             settings=settings, app=app, database=database, market=market, streams=streams,
             alerts=alerts, store=store, samples=samples, people=people, drawing=drawing, wall=wall, clock=clock,
-            market_url=url,
+            market_url=url, live=live,
         )  # fmt: skip
 
 
@@ -183,8 +201,10 @@ def _mark(settings: Settings, clock: Clock) -> str:
     return ""
 
 
-def _market_name(settings: Settings, clock: Clock) -> str:
+def _market_name(settings: Settings, clock: Clock, endpoints: Endpoints) -> str:
     """Which market stored samples belong to: those of one simulation are never read in another."""
+    if settings.market_url:
+        return endpoints.market or f"at {settings.market_url} {clock.now()}"
     if settings.mode == "sim":
         return f"sim {settings.sim_seed} {clock.now() // 60_000} {settings.sim_scenario}"
     if settings.mode == "recording":

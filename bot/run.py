@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alerts.monitors.latency import Timed
 from alerts.outbox import Outbox
 from bot.app import Desk, follow_clock, open_desk
 from bot.children import child
@@ -97,10 +98,10 @@ class Chat:
         channel = TelegramChannel(self.gateway, self._draw, self.buttons, lambda: app.mark)
         self.outbox = Outbox(
             desk.store,
-            {"telegram": channel},
+            {"telegram": Timed(channel, desk.live.monitors.latency, desk.wall)},
             desk.wall,
             wake=desk.alerts.wake,
-            on_gone=desk.alerts.chat_changed,
+            on_gone=self._chat_changed,
         )
         self.inbox: Inbox | None = None
         self.webhook: Webhook | None = None
@@ -124,7 +125,7 @@ class Chat:
         await self.access.start()
         router = Router(
             desk.app, desk.people, self.access, self.gateway, self.buttons, username=username,
-            is_coin=self._is_coin, on_chat=desk.alerts.chat_changed,
+            is_coin=self._is_coin, on_chat=self._chat_changed,
         )  # fmt: skip
         self.inbox = Inbox(self.bot, InboxRows(desk.database), router.handle, desk.wall)
         await self.inbox.recover()
@@ -140,6 +141,10 @@ class Chat:
             await self.webhook.register()
         logger.info("ready username=%s market=%s", username, settings.mode)
         await self.inbox.run(poll=not settings.telegram_webhook_url)
+
+    async def _chat_changed(self, chat_id: int, alive: bool) -> None:
+        self.desk.live.monitors.chat_changed(chat_id, alive)
+        await self.desk.alerts.chat_changed(chat_id, alive)
 
     def _is_coin(self, word: str) -> bool:
         query = parse_query(word)
@@ -158,9 +163,11 @@ class Chat:
 async def _serve(desk: Desk, front: Front, stop: asyncio.Event) -> int:
     chat = Chat(desk, front)
     schedule = Schedule(desk)
+    await desk.live.start()
     await desk.alerts.start()
     schedule.start()
     tasks = [
+        asyncio.create_task(desk.live.run(), name="live"),
         asyncio.create_task(chat.receive(), name="receive"),
         asyncio.create_task(chat.outbox.run(), name="outbox"),
         asyncio.create_task(follow_clock(desk), name="market clock"),
@@ -175,6 +182,7 @@ async def _serve(desk: Desk, front: Front, stop: asyncio.Event) -> int:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP):
                 await chat.close()
+        await desk.live.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -36,7 +36,7 @@ class Schedule:
 
     def start(self) -> None:
         """Start all jobs."""
-        self._add("alerts", self._desk.alerts.check, self._wall(CHECK))
+        self._add("alerts", self._check, self._wall(CHECK))
         self._add("samples", self._sample, self._wall(SAMPLE))
         self._add("markets", self._refresh, REFRESH)
         self._add("prune", self._prune, PRUNE)
@@ -72,6 +72,11 @@ class Schedule:
             self._scheduler.reschedule_job(
                 "samples", trigger="interval", seconds=self._wall(SAMPLE)
             )
+
+    async def _check(self) -> None:
+        """Look at the alerts, once what happened between two processes has been fetched or given up."""
+        if self._desk.live.checkpointer.restored.is_set():
+            await self._desk.alerts.check()
 
     async def _sample(self) -> None:
         await self._desk.market.sample_open_interest(await self._watched())

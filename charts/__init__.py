@@ -5,9 +5,12 @@ from importlib import import_module
 from typing import Any
 
 CHARTS = (
+    "bookmap",
     "candles",
+    "flow",
     "liqmap",
     "lines",
+    "setup",
 )  # each a module of this package with `render(data) -> bytes`
 
 

@@ -74,3 +74,104 @@ class LiquidationChart:
     path: tuple[tuple[int, float], ...] = ()  # the price that led here
     mark: str = ""
     theme: str = "dark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookMark:
+    """A wall from when to when; `pulled` at its end, or `standing` still."""
+
+    price: float
+    value: float
+    from_ts: int
+    to_ts: int
+    pulled: bool = False
+    standing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookMap:
+    """An order book over time: `values[row, column]` in `unit`, NaN where it is not known.
+
+    Row r is the prices from `low + r * height` on; the columns share the time from `start` to `end` in ms.
+    `mids` has a price for each column, NaN where it is not known.
+    """
+
+    title: str
+    subtitle: str
+    start: int
+    end: int
+    low: float
+    height: float
+    values: npt.NDArray[np.float32]
+    mids: npt.NDArray[np.float64]
+    price: float
+    unit: str = "USD"
+    price_step: float = 0.0
+    marks: tuple[BookMark, ...] = ()
+    note: str = ""  # said where the past is not known
+    mark: str = ""
+    theme: str = "dark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bubble:
+    """One large order: `value` in the unit of the chart."""
+
+    ts: int
+    price: float
+    value: float
+    buy: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowChart:
+    """Price, taker delta by minute and its running sum from `start` to `end` in ms; `deltas` by open ts.
+
+    A minute that is not in `deltas` is not known. `note` is said where there is no delta at all.
+    """
+
+    title: str
+    subtitle: str
+    start: int
+    end: int
+    prices: tuple[tuple[int, float], ...]
+    deltas: tuple[tuple[int, float], ...] = ()
+    bubbles: tuple[Bubble, ...] = ()
+    step: int = 60_000
+    unit: str = "USD"
+    price_step: float = 0.0
+    note: str = ""
+    mark: str = ""
+    theme: str = "dark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreBar:
+    """One line of a score: its points of at most `most`; `known`: how many of those could be given."""
+
+    name: str
+    points: float
+    most: float
+    known: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupChart:
+    """Price with levels, CVD and open interest on one time axis, and the lines of a score beside them.
+
+    `levels` are (price, words, estimated). A pane without points says `none` of it instead.
+    """
+
+    title: str
+    subtitle: str
+    start: int
+    end: int
+    prices: tuple[tuple[int, float], ...]
+    panes: tuple[Pane, ...]
+    bars: tuple[ScoreBar, ...]
+    score: str  # "6.5/10", or why there is none
+    levels: tuple[tuple[float, str, bool], ...] = ()
+    price_step: float = 0.0
+    none: str = "not known"
+    mark: str = ""
+    theme: str = "dark"

@@ -5,7 +5,7 @@ something raises SourceError and leaves the capability out; nothing is made up i
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from exchanges.cache import Cache
 from exchanges.client import Caller
 from exchanges.pacing import Window
-from exchanges.types import Capability
+from exchanges.types import Capability, Hole, PastTrades
 from exchanges.wire import coins, per_coin
 from market.clock import Clock
 from market.errors import SourceError
@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 MAX_PAGES = 20  # of candles in one call
 SHARED_TTL = 2.0  # seconds: bulk answers that several methods read
+PAST_PAGES = 10  # of past trades in one call: who wants more asks again from where it got to
+PAST_LAG = 2_000  # market ms by which REST may know of a trade later than the stream
 
 
 class Exchange:
@@ -103,6 +105,33 @@ class Exchange:
     async def trades(self, instrument: Instrument, limit: int = 500) -> list[Trade]:
         """The newest public trades, oldest first; as many as the venue gives up to `limit`."""
         raise self.lacks("recent trades")
+
+    async def past_trades(
+        self,
+        instrument: Instrument,
+        *,
+        since: int,
+        until: int,
+        after_seq: int | None = None,
+        before_seq: int | None = None,
+    ) -> PastTrades:
+        """What traded from `since` to `until` (ms, both included), at most some thousand trades a call.
+
+        `after_seq` and `before_seq` are the numbers of the trades around it, where they are known. Paced
+        by itself, so that it never holds up a command; raises SourceError where the first page fails.
+        """
+        hole = Hole(
+            instrument=instrument,
+            since=since,
+            until=until,
+            after_seq=after_seq,
+            before_seq=before_seq,
+        )
+        return await self._past(hole)
+
+    async def _past(self, _hole: Hole) -> PastTrades:
+        """As `past_trades`; most venues page, each in its own direction."""
+        return PastTrades(reason=f"{self.name} does not tell past trades")
 
     async def open_interest(self, instrument: Instrument) -> OpenInterest:
         """Open contracts now."""
@@ -241,6 +270,73 @@ def levels(
 def oldest_first(newest_first: list[Trade]) -> list[Trade]:
     """Trades in the order they happened; those of one moment keep the venue's order."""
     return sorted(newest_first[::-1], key=lambda trade: trade.ts)  # noqa: C415 - sorting is stable
+
+
+def past_of(
+    hole: Hole, found: Iterable[Trade], *, first: int, last: int, more: bool, reason: str = ""
+) -> PastTrades:
+    """What was found of a hole. All trades of the moments `first`..`last` were on the venue's pages.
+
+    Between two known numbers only the numbers prove that nothing is missing.
+    """
+    rows = {each.id or str(n): each for n, each in enumerate(found) if hole.holds(each)}
+    trades = sorted(rows.values(), key=lambda each: (each.ts, each.seq or 0))
+    first, last = max(first, hole.since), min(last, hole.until)
+    complete = (first, last) == (hole.since, hole.until)
+    if hole.after_seq is not None and hole.before_seq is not None:
+        complete = len({each.seq for each in trades}) == hole.before_seq - hole.after_seq - 1
+        if complete:
+            first, last = hole.since, hole.until
+        elif (first, last) == (hole.since, hole.until):
+            return PastTrades(trades=tuple(trades), more=more, reason="some numbers are missing")
+    return PastTrades(
+        trades=tuple(trades),
+        whole=(first, last) if first <= last else None,
+        complete=complete,
+        more=more and not complete,
+        reason="" if complete else reason,
+    )
+
+
+async def backward(
+    hole: Hole, page: Callable[[Trade | None], Awaitable[list[Trade]]], known: int
+) -> PastTrades:
+    """Fill a hole from its end: `page` gives the trades before one, oldest first, None for the newest.
+
+    The venue is sure to know what happened up to `known` (ms).
+    """
+    found: list[Trade] = []
+    last = known
+    for _ in range(PAST_PAGES):
+        oldest = found[0] if found else None
+        try:
+            rows = await page(oldest)
+        except SourceError as error:
+            if oldest is None:
+                raise
+            return past_of(
+                hole, found, first=oldest.ts + 1, last=last, more=True, reason=error.reason
+            )
+        fresh = rows if oldest is None else _before(rows, oldest)
+        if oldest is None and rows and hole.joins(rows[-1]):
+            last = hole.until
+        if not fresh:
+            first = hole.until + 1 if oldest is None else oldest.ts + 1
+            more = last < hole.until
+            return past_of(hole, found, first=first, last=last, more=more, reason="too long ago")
+        found = fresh + found
+        if hole.begins(found[0]):
+            more = last < hole.until
+            return past_of(hole, found, first=hole.since, last=last, more=more, reason="too new")
+    return past_of(hole, found, first=found[0].ts + 1, last=last, more=True, reason="many trades")
+
+
+def _before(rows: Sequence[Trade], oldest: Trade) -> list[Trade]:
+    """Those of a page that reach further back; a page by seconds repeats some."""
+    if oldest.seq is not None:
+        return [each for each in rows if each.seq is not None and each.seq < oldest.seq]
+    further = bool(rows) and rows[0].ts < oldest.ts
+    return [each for each in rows if each.ts <= oldest.ts] if further else []
 
 
 def with_intervals(rows: Sequence[FundingRate]) -> list[FundingRate]:

@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from exchanges.base import SHARED_TTL, Exchange, levels, with_intervals
+from exchanges.base import (
+    PAST_LAG,
+    PAST_PAGES,
+    SHARED_TTL,
+    Exchange,
+    levels,
+    past_of,
+    with_intervals,
+)
 from exchanges.pacing import Window
 from exchanges.payloads.binance import (
     DEFAULT_FUNDING_HOURS,
@@ -25,12 +33,13 @@ from exchanges.payloads.binance import (
     parse_ticker,
     parse_trade,
 )
-from exchanges.types import Capability
+from exchanges.types import Capability, Hole, PastTrades
 from exchanges.wire import number, per_coin
 from market.clock import Clock
 from market.errors import SourceError
 from market.types import (
     DAY,
+    HOUR,
     TIMEFRAMES,
     Candle,
     FundingRate,
@@ -45,6 +54,8 @@ DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
 HISTORY_STEPS = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 HISTORY_DAYS = 30
 HISTORY_PAGE = 500
+PAST_PAGE = 1000  # aggregate trades
+PAST_WEIGHT = {True: 20.0, False: 4.0}  # of a page of a perp and of a spot pair
 
 
 class Binance(Exchange):
@@ -67,6 +78,7 @@ class Binance(Exchange):
         return {
             "history": Window(wall, limit=900, seconds=300),
             "funding": Window(wall, limit=450, seconds=300),
+            "past": Window(wall, limit=200, seconds=10),  # half the weight of the perps, for fills
         }
 
     async def load_instruments(self) -> list[Instrument]:
@@ -132,12 +144,56 @@ class Binance(Exchange):
 
     async def trades(self, instrument: Instrument, limit: int = 500) -> list[Trade]:
         """Aggregate trades; their ids are consecutive."""
+        return await self._agg_trades(instrument, {"limit": min(limit, 1000)})
+
+    async def _past(self, hole: Hole) -> PastTrades:
+        """Forward from the number after the last known one; by hours until the first number is known."""
+        found: list[Trade] = []
+        number = None if hole.after_seq is None else hole.after_seq + 1
+        start, first, last = hole.since, hole.since, hole.since - 1
+        for _ in range(PAST_PAGES):
+            asked = self.clock.now()
+            end = min(start + HOUR - 1, hole.until)
+            by = {"startTime": start, "endTime": end} if number is None else {"fromId": number}
+            try:
+                rows = await self._agg_trades(
+                    hole.instrument, by | {"limit": PAST_PAGE}, window="past"
+                )
+            except SourceError as error:
+                if not found:
+                    raise
+                return past_of(hole, found, first=first, last=last, more=True, reason=error.reason)
+            if rows and not found and number not in (None, rows[0].seq):
+                first = rows[0].ts + 1  # the venue no longer has those before
+            found += rows
+            passed = bool(rows) and not hole.holds(rows[-1])
+            if number is None and len(rows) < PAST_PAGE:  # all of this hour
+                last, start, over = min(end, asked - PAST_LAG), end + 1, end >= hole.until
+            elif passed or len(rows) < PAST_PAGE:
+                last, over = hole.until if passed else asked - PAST_LAG, True
+            else:
+                last, over = rows[-1].ts - 1, False
+                number = (rows[-1].seq or 0) + 1
+            if over:
+                more = not passed
+                return past_of(hole, found, first=first, last=last, more=more, reason="too new")
+        return past_of(hole, found, first=first, last=last, more=True, reason="many trades")
+
+    async def _agg_trades(
+        self, instrument: Instrument, by: Mapping[str, Any], window: str = ""
+    ) -> list[Trade]:
+        """One page, oldest first."""
         method = "fapiPublicGetAggTrades" if instrument.perp else "publicGetAggTrades"
-        params = {"symbol": instrument.id, "limit": min(limit, 1000)}
         rows = await self.caller.ask(
-            method, params, list[AggTrade], client=_segment(instrument.perp)
+            method,
+            {"symbol": instrument.id, **by},
+            list[AggTrade],
+            client=_segment(instrument.perp),
+            window=window,
+            weight=PAST_WEIGHT[instrument.perp],
         )
-        return [parse_trade(row, instrument, self.clock.now()) for row in rows]
+        now = self.clock.now()
+        return [parse_trade(row, instrument, now) for row in rows]
 
     async def book(self, instrument: Instrument, depth: int = 100) -> OrderBook:
         """The book at the next depth the venue offers."""

@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from exchanges.base import (
+    PAST_LAG,
     SHARED_TTL,
     Exchange,
+    backward,
     day,
     levels,
     oldest_first,
     tier_rows,
     with_intervals,
 )
+from exchanges.pacing import Window
 from exchanges.payloads.bybit import (
     BookPage,
     FundingRow,
@@ -30,7 +33,8 @@ from exchanges.payloads.bybit import (
     parse_ticker,
     parse_trade,
 )
-from exchanges.types import Capability
+from exchanges.types import Capability, Hole, PastTrades
+from market.clock import Clock
 from market.errors import SourceError
 from market.types import (
     TIMEFRAMES,
@@ -62,6 +66,11 @@ class Bybit(Exchange):
         "1m": "1", "3m": "3", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "2h": "120",
         "4h": "240", "6h": "360", "12h": "720", "1d": "D",
     }  # fmt: skip
+
+    @classmethod
+    def windows(cls, wall: Clock) -> Mapping[str, Window]:
+        """Fills take less than half of what ccxt lets through."""
+        return {"past": Window(wall, limit=8, seconds=2)}
 
     async def load_instruments(self) -> list[Instrument]:
         """Active spot pairs and linear perps."""
@@ -97,11 +106,30 @@ class Bybit(Exchange):
 
     async def trades(self, instrument: Instrument, limit: int = 500) -> list[Trade]:
         """At most 1000 trades of a perp and 60 of a spot pair."""
+        return await self._newest(instrument, limit)
+
+    async def _past(self, hole: Hole) -> PastTrades:
+        """The newest trades are all there is; the venue does not number them."""
+
+        async def page(oldest: Trade | None) -> list[Trade]:
+            return [] if oldest else await self._newest(hole.instrument, 1000, fill=True)
+
+        return await backward(hole, page, self.clock.now() - PAST_LAG)
+
+    async def _newest(
+        self, instrument: Instrument, limit: int, *, fill: bool = False
+    ) -> list[Trade]:
+        """Oldest first; for a fill as the stream counts them, without those agreed off the book."""
         params = _named(instrument) | {"limit": min(limit, 1000 if instrument.perp else 60)}
-        page = await self.caller.ask("publicGetV5MarketRecentTrade", params, Page[TradeRow])
+        page = await self.caller.ask(
+            "publicGetV5MarketRecentTrade",
+            params,
+            Page[TradeRow],
+            window="past" if fill else "",
+        )
         now = self.clock.now()
-        rows = [parse_trade(row, instrument, now) for row in page.result.list]
-        return oldest_first(rows)
+        rows = [row for row in page.result.list if not (fill and row.is_block_trade)]
+        return oldest_first([parse_trade(row, instrument, now) for row in rows])
 
     async def book(self, instrument: Instrument, depth: int = 100) -> OrderBook:
         """Up to 500 levels of a perp and 200 of a spot pair."""

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from exchanges.base import SHARED_TTL, Exchange, levels, oldest_first
+from exchanges.base import PAST_LAG, SHARED_TTL, Exchange, backward, levels, oldest_first
+from exchanges.pacing import Window
 from exchanges.payloads.coinbase import (
     BookRow,
     CandleRows,
@@ -17,9 +18,12 @@ from exchanges.payloads.coinbase import (
     parse_ticker,
     parse_trade,
 )
-from exchanges.types import Capability
+from exchanges.types import Capability, Hole, PastTrades
+from market.clock import Clock
 from market.errors import SourceError
 from market.types import TIMEFRAMES, Candle, Instrument, OrderBook, Ticker, Trade
+
+PAST_PAGE = 1000  # trades
 
 
 class Coinbase(Exchange):
@@ -45,6 +49,11 @@ class Coinbase(Exchange):
         "1h": "ONE_HOUR", "2h": "TWO_HOUR", "6h": "SIX_HOUR", "1d": "ONE_DAY",
     }  # fmt: skip
     candle_page = 300
+
+    @classmethod
+    def windows(cls, wall: Clock) -> Mapping[str, Window]:
+        """Fills take less than half of ten calls a second."""
+        return {"past": Window(wall, limit=4, seconds=1)}
 
     async def load_instruments(self) -> list[Instrument]:
         """Online spot products."""
@@ -92,9 +101,21 @@ class Coinbase(Exchange):
     async def trades(self, instrument: Instrument, limit: int = 500) -> list[Trade]:
         """The newest trades."""
         rows = await self._trades(instrument, min(limit, 1000))
+        return self._parsed(rows, instrument)
+
+    async def _past(self, hole: Hole) -> PastTrades:
+        """Backward from the end in pages that end with a second, so that neighbours overlap."""
+
+        async def page(oldest: Trade | None) -> list[Trade]:
+            end = (hole.until if oldest is None else oldest.ts) // 1000 + 1
+            rows = await self._trades(hole.instrument, PAST_PAGE, end=end, window="past")
+            return self._parsed(rows, hole.instrument)
+
+        return await backward(hole, page, self.clock.now() - PAST_LAG)
+
+    def _parsed(self, rows: TradeRows, instrument: Instrument) -> list[Trade]:
         now = self.clock.now()
-        found = [parse_trade(row, instrument, now) for row in rows.trades]
-        return oldest_first(found)
+        return oldest_first([parse_trade(row, instrument, now) for row in rows.trades])
 
     async def book(self, instrument: Instrument, depth: int = 100) -> OrderBook:
         """The order book."""
@@ -115,11 +136,16 @@ class Coinbase(Exchange):
             asks=levels(instrument, asks),
         )
 
-    async def _trades(self, instrument: Instrument, limit: int) -> TradeRows:
+    async def _trades(
+        self, instrument: Instrument, limit: int, *, end: int | None = None, window: str = ""
+    ) -> TradeRows:
+        """The newest trades, or those up to `end` in seconds."""
+        by = {} if end is None else {"end": str(end)}
         return await self.caller.ask(
             "v3PublicGetBrokerageMarketProductsProductIdTicker",
-            {"product_id": instrument.id, "limit": limit},
+            {"product_id": instrument.id, "limit": limit, **by},
             TradeRows,
+            window=window,
         )
 
     async def _products(self) -> list[Product]:

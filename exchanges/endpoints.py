@@ -15,7 +15,7 @@ class Endpoints:
     coingecko: str = ""
     mark: str = ""  # "" live, else "SIMULATED" or "REPLAY", shown on every card
     title: str = ""
-    run: str = ""  # names one run of a local market: what was kept of one is never read in another
+    market: str = ""  # names a local market: what was kept of one is never read in another
 
 
 LIVE = Endpoints(
@@ -47,7 +47,7 @@ async def load_endpoints(base_url: str) -> Endpoints:
         coingecko=rest.get("coingecko", ""),
         mark=rest.get("mark", ""),
         title=rest.get("title", ""),
-        run=rest.get("run", ""),
+        market=rest.get("market", ""),
     )
 
 

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from exchanges.base import (
+    PAST_LAG,
     SHARED_TTL,
     Exchange,
+    backward,
     day,
     levels,
     oldest_first,
     with_intervals,
 )
+from exchanges.pacing import Window
 from exchanges.payloads.okx import (
     Bar,
     Book,
@@ -32,8 +35,9 @@ from exchanges.payloads.okx import (
     parse_ticker,
     parse_trade,
 )
-from exchanges.types import Capability
+from exchanges.types import Capability, Hole, PastTrades
 from exchanges.wire import coins, number, per_coin
+from market.clock import Clock
 from market.errors import SourceError
 from market.types import (
     TIMEFRAMES,
@@ -51,6 +55,7 @@ HISTORY_STEPS = {"5m": "5m", "1h": "1H", "1d": "1D"}
 HISTORY_PAGE = 100
 RECENT_CANDLES = 1440  # older ones have another address and shorter pages
 OLD_PAGE = 100
+PAST_PAGE = 100  # trades
 TAKER_FEE = "0.0005"  # of a swap at the lowest account level; part of what a position has to keep
 
 
@@ -70,6 +75,11 @@ class Okx(Exchange):
         "4h": "4H", "6h": "6Hutc", "12h": "12Hutc", "1d": "1Dutc",  # plain 6H and longer are UTC+8
     }  # fmt: skip
     candle_page = 300
+
+    @classmethod
+    def windows(cls, wall: Clock) -> Mapping[str, Window]:
+        """Fills take less than half of what the venue allows."""
+        return {"past": Window(wall, limit=4, seconds=2)}
 
     async def load_instruments(self) -> list[Instrument]:
         """Live spot pairs and linear swaps."""
@@ -124,6 +134,26 @@ class Okx(Exchange):
         now = self.clock.now()
         rows = [parse_trade(row, instrument, now) for row in page.data]
         return oldest_first(rows)
+
+    async def _past(self, hole: Hole) -> PastTrades:
+        """Backward from the first number known again, else from the end, a hundred a page."""
+
+        async def page(oldest: Trade | None) -> list[Trade]:
+            number = hole.before_seq if oldest is None else oldest.seq
+            if number is not None:
+                return await self._past_page(hole.instrument, {"type": "1", "after": number})
+            return await self._past_page(hole.instrument, {"type": "2", "after": hole.until + 1})
+
+        return await backward(hole, page, self.clock.now() - PAST_LAG)
+
+    async def _past_page(self, instrument: Instrument, by: Mapping[str, Any]) -> list[Trade]:
+        """One page, oldest first."""
+        params = _named(instrument) | {"limit": PAST_PAGE, **by}
+        page = await self.caller.ask(
+            "publicGetMarketHistoryTrades", params, Data[TradeRow], window="past"
+        )
+        now = self.clock.now()
+        return [parse_trade(row, instrument, now) for row in reversed(page.data)]
 
     async def book(self, instrument: Instrument, depth: int = 100) -> OrderBook:
         """Up to 400 levels."""

@@ -20,6 +20,8 @@ ORDER = (
 )
 HOME = {
     "ccxt": "exchanges",
+    "picows": "exchanges",
+    "python_socks": "exchanges",
     "aiohttp": "exchanges bot",
     "httpx": "exchanges alerts bot",
     "sqlalchemy": "storage",

@@ -42,8 +42,11 @@ class BookLog:
         if now == self._looked:
             return self.book
         self._looked = now
-        self.book = self._source.book(self._instrument, DEPTH)
-        if self.book is not None:
+        before, self.book = self.book, self._source.book(self._instrument, DEPTH)
+        same = before is not None and self.book is not None and (
+            self.book.bids is before.bids and self.book.asks is before.asks
+        )  # fmt: skip
+        if self.book is not None and not same:
             self._count(self.book, now)
         return self.book
 

@@ -54,6 +54,31 @@ def trades_after(
     return found[:limit]
 
 
+def trades_between(
+    source: Source, instrument: Instrument, newer: int | None, older: int | None, limit: int
+) -> list[Trade]:
+    """The newest `limit` trades with newer < number < older, oldest first; none where trades have no numbers."""
+    newest = source.recent_trades(instrument, limit)
+    if not all(each.id.isdigit() for each in newest):
+        return []
+    if newest and older is not None and int(newest[-1].id) >= older:
+        newest = _last_before(source, instrument, older, limit)
+    low, high = -1 if newer is None else newer, older
+    return [
+        each for each in newest if low < int(each.id) and (high is None or int(each.id) < high)
+    ][-limit:]
+
+
+def _last_before(source: Source, instrument: Instrument, number: int, limit: int) -> list[Trade]:
+    """At least the `limit` trades before a number that is over, and some from there on."""
+    moment = _before(source, instrument, number)
+    if moment is None:
+        return []
+    after = source.trades(instrument, moment, moment + 2 * MINUTE)
+    inside = [each for each in after if int(each.id) < number]
+    return trades_until(source, instrument, moment, limit - len(inside)) + inside
+
+
 def _before(source: Source, instrument: Instrument, number: int) -> int | None:
     """A moment before the trade of this number and not long before it."""
     now = source.clock.now()

@@ -7,8 +7,9 @@ from typing import Any, cast
 import msgspec
 from aiohttp import web
 
-from exchanges.local import warm
+from exchanges.local import truth, warm
 from exchanges.local.faults import Fault, Faults, Faulty
+from exchanges.local.pump import FAULTS
 from exchanges.local.source import Control, Source
 from exchanges.local.venue import LocalVenue
 from exchanges.local.venues.binance import Binance
@@ -45,6 +46,7 @@ class LocalServer:
         self, source: Source, control: Control | None = None, *, wall: Clock | None = None
     ) -> None:
         self._wall = wall or WallClock(time.time)
+        self._market = source
         self.faults = Faults(source, self._wall)
         self.source = cast(Source, Faulty(source, self.faults))
         self.venues = {name: make(self.source) for name, make in VENUES.items()}
@@ -69,16 +71,19 @@ class LocalServer:
     def app(self) -> web.Application:
         """All routes."""
         app = web.Application(middlewares=[self.faults.middleware()])
+        app[FAULTS] = self.faults.streams
         for venue in self.venues.values():
             app.add_routes(venue.routes())
         app.add_routes(CoinGecko(self.source).routes())
         app.add_routes(warm.routes(self.source, self.venues))
+        app.add_routes(truth.routes(self._market))
         app.add_routes(
             [
                 web.get("/clients.json", self._clients),
                 web.get("/endpoints.json", self._endpoints),
                 web.get("/clock.json", self._clock),
                 web.post("/control", self._steer),
+                web.get("/faults", self._told),
                 web.post("/faults", self._fault),
             ]
         )
@@ -108,9 +113,14 @@ class LocalServer:
             "hyperliquid": f"{ws}/hyperliquid/ws",
             "coinbase": f"{ws}/coinbase/ws",
         }
-        about = {"mark": self.source.mark, "title": self.source.title}
+        about = {"mark": self.source.mark, "title": self.source.title, "market": self._name()}
         coingecko = f"{self.url}/coingecko/api/v3"
         return web.json_response({"streams": streams, "coingecko": coingecko, **about})
+
+    def _name(self) -> str:
+        """Which market this is: the same for whoever joins it later, another for another start."""
+        begin = getattr(self._market, "start", 0)  # only a simulated market begins at a moment
+        return f"{self._market.mark} {self._market.title} {begin}"
 
     async def _clock(self, _request: web.Request) -> web.Response:
         """The market clock: it shows `start` when the wall shows `anchor` and runs at `speed`."""
@@ -136,10 +146,14 @@ class LocalServer:
 
     async def _fault(self, request: web.Request) -> web.Response:
         try:
-            self.faults.set(msgspec.json.decode(await request.read(), type=Fault))
+            begun = self.faults.set(msgspec.json.decode(await request.read(), type=Fault))
         except ValueError as error:
             return _refused(str(error), 400)
-        return web.json_response({"ok": True})
+        return web.json_response({"ok": True, "ids": begun})
+
+    async def _told(self, _request: web.Request) -> web.Response:
+        """The stream faults there have been, with what each of them hit."""
+        return web.json_response({"faults": self.faults.streams.told()})
 
 
 def _refused(text: str, status: int) -> web.Response:

@@ -213,6 +213,7 @@ def parse_trade(row: AggTrade, instrument: Instrument, received: int) -> Trade:
         side=Side.SELL if row.m else Side.BUY,
         id=str(row.a),
         recv_ts=received,
+        seq=row.a,
     )
 
 

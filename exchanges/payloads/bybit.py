@@ -104,6 +104,7 @@ class TradeRow(msgspec.Struct, rename="camel"):
     size: float
     side: str
     time: int
+    is_block_trade: bool = False  # agreed off the book: no taker
 
 
 class Book(msgspec.Struct):

@@ -218,6 +218,7 @@ def parse_trade(row: TradeRow, instrument: Instrument, received: int) -> Trade:
         side=Side(row.side),
         id=row.trade_id,
         recv_ts=received,
+        seq=int(row.trade_id) if row.trade_id.isdecimal() else None,
     )
 
 

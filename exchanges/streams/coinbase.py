@@ -1,127 +1,193 @@
-"""Coinbase Advanced Trade: `market_trades`. A trade's `side` is the MAKER's: a maker's sale is a taker's buy."""
+"""Coinbase Advanced Trade: `market_trades`. A trade's `side` is the MAKER's: a maker's sale is a taker's buy.
+
+The documentation does not say that ids of trades are consecutive, so they are not taken as such; but every
+message of a connection has a number, and what is missing between two of them is counted. Limits as
+documented by the venue: eight messages a second and address without a key.
+"""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from exchanges.payloads.coinbase import moment
-from exchanges.streams.decoder import Accepted, Decoder, Event, Refused, encode
+from exchanges.streams.decoder import (
+    Accepted,
+    Amount,
+    Channel,
+    Decoder,
+    Event,
+    Price,
+    Refused,
+    Topic,
+    encode,
+)
 from market.clock import Clock
 from market.types import Instrument, Side
 
-TAKERS = {"BUY": Side.SELL, "SELL": Side.BUY}  # by the maker's side
+UTC_ENDS = ("Z", "+00:00")
 
 
-class Envelope(msgspec.Struct, gc=False):
-    """A frame's tag: a channel with events, or an error."""
+class Row(msgspec.Struct, gc=False):
+    """One trade; `side` is the maker's."""
+
+    trade_id: str
+    product_id: str
+    price: Price
+    size: Amount
+    time: str
+    side: Literal["BUY", "SELL"]
+
+
+class News(msgspec.Struct, gc=False):
+    """Trades of the last 250 ms, newest first (the first message holds some from before), or all
+    subscriptions of the connection: products by channel.
+    """
+
+    trades: list[Row] | None = None
+    subscriptions: dict[str, list[str]] | None = None
+
+
+class Frame(msgspec.Struct, gc=False):
+    """A channel with its events, or an error."""
 
     channel: str = ""
-    events: msgspec.Raw = msgspec.Raw()
+    sequence_num: int | None = None
+    events: list[News] | None = None
     type: str = ""
     message: str = ""
 
 
-class Batch(msgspec.Struct, gc=False):
-    """Trades of the last 250 ms, newest first; the first message holds some from before."""
+class RoughNews(msgspec.Struct, gc=False):
+    """An event of which some row is broken."""
 
     trades: msgspec.Raw
 
 
-class Row(msgspec.Struct, gc=False):
-    """One trade."""
+class Rough(msgspec.Struct, gc=False):
+    """A frame with such events."""
 
-    trade_id: str
-    product_id: str
-    price: float
-    size: float
-    side: str
-    time: str
+    channel: str
+    events: list[RoughNews]
+    sequence_num: int | None = None
 
 
-class Subscribed(msgspec.Struct, gc=False):
-    """All subscriptions of the connection: products by channel."""
-
-    subscriptions: dict[str, list[str]]
-
-
-_ENVELOPE = msgspec.json.Decoder(Envelope)
-_BATCHES = msgspec.json.Decoder(list[Batch])
+_FRAME = msgspec.json.Decoder(Frame, strict=False)
+_ROUGH = msgspec.json.Decoder(Rough)
 _ROWS = msgspec.json.Decoder(list[Row], strict=False)
-_SUBSCRIBED = msgspec.json.Decoder(list[Subscribed])
 
 
-class CoinbaseTrades(Decoder):
+class Coinbase(Decoder):
     """Spot. One product a request, as a wrong one fails all of its request."""
 
     url_key: ClassVar[str] = "coinbase"
-    pause: ClassVar[float] = 0.15  # the venue takes eight messages a second
+    perp: ClassVar[bool] = False
+    pause: ClassVar[float] = 0.15
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._asked: dict[str, Instrument] = {}
+        self._next: int | None = None  # the number of the message that must follow
 
     def renew(self) -> None:
-        """Forget requests that were never answered."""
+        """Forget requests that were never answered; numbers begin anew."""
         self._asked.clear()
+        self._next = None
 
     def opening(self) -> list[str]:
         """A beat each second, which keeps a quiet connection open and shows that it lives."""
         return [encode({"type": "subscribe", "channel": "heartbeats"})]
 
-    def subscribe(self, instruments: Sequence[Instrument]) -> list[str]:
+    def subscribe(self, topics: Sequence[Topic]) -> list[str]:
         """One request an instrument."""
-        self.know(instruments)
-        self._asked |= {each.id: each for each in instruments}
-        return [self._request("subscribe", each) for each in instruments]
+        self.follow(topics)
+        self._asked |= {each.id: each for _, each in topics}
+        return [self._request("subscribe", each) for _, each in topics]
 
-    def unsubscribe(self, instruments: Sequence[Instrument]) -> list[str]:
+    def unsubscribe(self, topics: Sequence[Topic]) -> list[str]:
         """One request an instrument."""
-        self.forget(instruments)
-        return [self._request("unsubscribe", each) for each in instruments]
+        self.leave(topics)
+        for _, each in topics:
+            self._asked.pop(each.id, None)
+        return [self._request("unsubscribe", each) for _, each in topics]
 
     def _request(self, kind: str, instrument: Instrument) -> str:
         return encode({"type": kind, "channel": "market_trades", "product_ids": [instrument.id]})
 
-    def _read(self, frame: bytes | str) -> list[Event]:
-        envelope = _ENVELOPE.decode(frame)
-        match envelope.channel:
-            case "market_trades":
-                return self._trades(envelope.events)
-            case "subscriptions":
-                return self._answer(_SUBSCRIBED.decode(envelope.events))
+    def _read(self, frame: bytes | str, now: int) -> list[Event]:
+        try:
+            found = _FRAME.decode(frame)
+        except msgspec.ValidationError:
+            return self._mended(frame, now)
+        self._count(found.sequence_num)
+        if found.type == "error":
+            return self._refusal(found.message)
+        match found.channel:
+            case "market_trades" if found.events is not None:
+                rows = [each.trades for each in found.events]
+                self.bad += rows.count(None)
+                return [event for each in rows if each for event in self._traded(each, now)]
+            case "subscriptions" if found.events is not None:
+                return self._answer(found.events)
             case "heartbeats":
                 return []
-        if envelope.type == "error":
-            return self._refusal(envelope.message)
         self.bad += 1
         return []
 
-    def _trades(self, events: msgspec.Raw) -> list[Event]:
-        now = self._clock.now()
+    def _mended(self, frame: bytes | str, now: int) -> list[Event]:
+        """Trades of a frame of which some row is broken."""
+        rough = _ROUGH.decode(frame)
+        self._count(rough.sequence_num)
+        if rough.channel != "market_trades":
+            raise ValueError("no trades")
+        rows = [self._rows(each.trades, _ROWS, Row) for each in rough.events]
+        return [event for each in rows for event in self._traded(each, now)]
+
+    def _count(self, number: int | None) -> None:
+        """Notice messages that never came."""
+        if number is None:
+            return
+        if self._next is not None and number > self._next:
+            self.missed += number - self._next
+        self._next = number + 1
+
+    def _traded(self, rows: list[Row], now: int) -> list[Event]:
         found: list[Event] = []
-        for batch in _BATCHES.decode(events):
-            for row in reversed(self._rows(batch.trades, _ROWS, Row)):
-                try:
-                    ts = moment(row.time)
-                except ValueError:
-                    self.bad += 1
-                    continue
-                side = TAKERS.get(row.side)
-                id_ = row.product_id
-                found += self._trade(id_, ts, row.price, row.size, side, now, row.trade_id)
+        for row in reversed(rows):
+            instrument = self._found(self._trades, row.product_id)
+            if instrument is None:
+                continue
+            ts = _time(row.time)
+            if ts is None:
+                self.bad += 1
+                continue
+            side = Side.BUY if row.side == "SELL" else Side.SELL
+            found.append(
+                self._trade(instrument, (ts, row.price, row.size, side), now, row.trade_id)
+            )
         return found
 
-    def _answer(self, answers: list[Subscribed]) -> list[Event]:
+    def _answer(self, answers: list[News]) -> list[Event]:
         """Every answer lists all products; those not yet reported are the news."""
         found: list[Event] = []
         for answer in answers:
-            for id_ in answer.subscriptions.get("market_trades", ()):
+            for id_ in (answer.subscriptions or {}).get("market_trades", ()):
                 instrument = self._asked.pop(id_, None)
-                found += [Accepted(instrument)] if instrument else []
+                found += [Accepted(Topic(Channel.TRADES, instrument))] if instrument else []
         return found
 
     def _refusal(self, text: str) -> list[Event]:
         """An error tells its product only in its text, where it tells it at all."""
         named = [self._asked.pop(id_) for id_ in text.split() if id_ in self._asked]
-        return [Refused(each, text[:200]) for each in named]
+        return [Refused(Topic(Channel.TRADES, each), text[:200]) for each in named]
+
+
+def _time(text: str) -> int | None:
+    """Ms of a time in UTC; None for what is none."""
+    if not text.endswith(UTC_ENDS):
+        return None
+    try:
+        ts = moment(text)
+    except (ValueError, OverflowError):
+        return None
+    return ts if ts > 0 else None

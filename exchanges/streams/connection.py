@@ -1,4 +1,10 @@
-"""One socket of one venue: connected while something is wanted, pinged, watched for silence, renewed when lost."""
+"""One socket of one venue: connected while something is wanted, pinged, watched for silence, renewed when lost.
+
+picows calls back for each frame, which is decoded at once; what the frames of one loop turn said leaves as
+one `Batch` at the end of that turn. Nothing waits in between, so nothing can be lost. picows speaks TLS with
+our own context and goes through http, https, socks4 and socks5 proxies (`HTTPS_PROXY`, `ALL_PROXY`,
+`NO_PROXY` count where the environment is trusted). It offers the venue no compression.
+"""
 
 import asyncio
 import logging
@@ -7,27 +13,37 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import aiohttp
+from picows import WSCloseCode, WSError, WSListener, WSMsgType, WSTransport, ws_connect
+from python_socks import ProxyError
 
-from exchanges.streams.decoder import Accepted, Decoder, Event, Refused
+from exchanges.streams.decoder import Accepted, Channel, Decoder, Event, Refused, Topic
+from exchanges.streams.frames import FRAME, Batch, Inbox, Wire, by_id, is_json, proxy_of
+from exchanges.streams.rhythm import RHYTHM, RHYTHM_FRAMES, SILENCE, Rhythm
 from market.clock import Clock
-from market.types import Instrument
+from market.types import BookChange, Context, Trade
 
 logger = logging.getLogger(__name__)
 
 PING = 5_000  # wall ms between pings
-SILENCE = 15_000  # wall ms without any frame after which a connection counts as dead
-RHYTHM = 30  # data that stays away for so many of its usual intervals is not coming, pongs or not
-RHYTHM_FRAMES = 20  # frames of data after which the usual interval is known
+UNANSWERED = 10_000  # wall ms after which a request without an answer is repeated
 SETTLED = 10_000  # wall ms after which a connection that ended was a good one
 FIRST_DELAY, MOST_DELAY = 0.25, 10.0  # seconds before connecting again
 TICK = 1.0  # seconds between looks at a connection
-TIMEOUT = 10.0  # seconds for connecting, sending, closing
-FRAME = 8 * 1024 * 1024  # bytes of the largest frame that is read
+TIMEOUT = 10.0  # seconds for connecting
+
+_CHANNELS: dict[type, Channel] = {
+    Context: Channel.CONTEXT,
+    BookChange: Channel.BOOK,
+}
+
+
+Name = tuple[Channel, str]  # of a topic: its channel and the venue's own id
+Sink = Callable[["Connection", Batch], None]
+Lost = Callable[["Connection", Sequence[Topic], int], None]
 
 
 class Connection:
-    """`sink` gets the events of each frame; `lost` hears of every end with what was served until then."""
+    """`sink` gets what each loop turn brought; `lost` hears which topics end, and when they were last whole."""
 
     def __init__(
         self,
@@ -36,42 +52,77 @@ class Connection:
         *,
         clock: Clock,
         wall: Clock,
-        tls: ssl.SSLContext | bool,
+        tls: ssl.SSLContext | None,
         trust_env: bool,
-        sink: Callable[[Sequence[Event]], None],
-        lost: Callable[[Sequence[Instrument], int], None],
+        sink: Sink,
+        lost: Lost,
     ) -> None:
         self.url = url
         self.decoder = decoder
         self.live = False
         self.reconnects = 0
         self.reason = ""  # why the last connection ended
-        self.heard_ts: int | None = None  # market ms of the last frame
+        self.heard_ts: int | None = None  # market ms of the last message
+        self.began = 0  # wall ms of the present connection
         self._clock, self._wall = clock, wall
         self._tls, self._trust_env = tls, trust_env
         self._sink, self._lost = sink, lost
-        self._wanted: dict[str, Instrument] = {}
-        self._asked: dict[str, Instrument] = {}  # requested of the present connection
+        self._wanted: dict[Name, Topic] = {}
+        self._asked: dict[Name, Topic] = {}  # requested of the present connection
+        self._due: dict[Name, int] = {}  # wall ms: when those are requested again
+        self._served: dict[Name, int] = {}  # market ms of the confirmation
+        self._refused: set[Name] = set()
+        self._again: set[Name] = set()  # to be requested anew
+        self._rhythms: dict[Name, Rhythm] = {}
         self._changed = asyncio.Event()
-        self._served: set[str] = set()  # accepted by the present connection
-        self._began = self._heard = self._data = self._pinged = 0  # wall ms
-        self._frames = 0  # with data, of the present connection
+        self._transport: WSTransport | None = None
+        self._inbox = Inbox(decoder, clock, self._hand_on)
+        self._heard = self._data = self._pinged = 0  # wall ms
+        self._beats = 0  # turns with data
+        self._numbered = False  # the venue counts its trades
         self._sure = self._mark = (0, 0)  # (wall, market): heard then, and at least a second ago
 
-    def want(self, instrument: Instrument) -> None:
-        """Serve this one from now on."""
-        if instrument.key not in self._wanted:
-            self._wanted[instrument.key] = instrument
+    @property
+    def frames(self) -> int:
+        """Messages received."""
+        return self._inbox.messages
+
+    @property
+    def topics(self) -> list[Topic]:
+        """What is wanted of this connection."""
+        return list(self._wanted.values())
+
+    def want(self, topics: Sequence[Topic]) -> None:
+        """Serve these from now on."""
+        for each in topics:
+            if (name := _name(each)) not in self._wanted:
+                self._wanted[name] = each
+                if name in self._asked:  # it was dropped, but the venue does not know yet
+                    self.renew(each)
+                self._changed.set()
+
+    def drop(self, topics: Sequence[Topic]) -> None:
+        """Serve these no more."""
+        for each in topics:
+            if self._wanted.pop(_name(each), None) is not None:
+                self._rhythms.pop(_name(each), None)
+                self._changed.set()
+
+    def renew(self, topic: Topic) -> None:
+        """Ask for a topic anew; until that is confirmed it is not served."""
+        if (name := _name(topic)) in self._asked:
+            self._served.pop(name, None)
+            self._refused.discard(name)
+            self._again.add(name)
             self._changed.set()
 
-    def drop(self, instrument: Instrument) -> None:
-        """Serve it no more."""
-        if self._wanted.pop(instrument.key, None) is not None:
-            self._changed.set()
+    def serves(self, topic: Topic) -> bool:
+        """Whether what happens arrives now."""
+        return _name(topic) in self._served
 
-    def serves(self, instrument: Instrument) -> bool:
-        """Whether its trades arrive now."""
-        return instrument.key in self._served
+    def since(self, topic: Topic) -> int | None:
+        """Market ms of the confirmation; None while there is none."""
+        return self._served.get(_name(topic))
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -83,7 +134,7 @@ class Connection:
             began = self._wall.now()
             try:
                 await self._session()
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (WSError, ProxyError, OSError, TimeoutError) as error:
                 self.reason = f"{type(error).__name__}: {error}"[:200]
             except Exception:
                 self.reason = "broke"
@@ -95,106 +146,234 @@ class Connection:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             self.reconnects += 1
 
+    def flush(self) -> None:
+        """Hand on everything that has come and was not handed on yet."""
+        self._inbox.flush()
+
     async def _session(self) -> None:
         """One connection to its end."""
-        timeout = aiohttp.ClientTimeout(total=None, connect=TIMEOUT, sock_connect=TIMEOUT)
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=self._trust_env) as http,
-            asyncio.timeout(TIMEOUT) as opening,
-            http.ws_connect(
-                self.url,
-                ssl=self._tls,
-                max_msg_size=FRAME,
-                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            ) as ws,
-        ):
-            opening.reschedule(None)
-            self._start()
-            keeper = asyncio.create_task(self._keep(ws))
-            try:
-                await self._read(ws)
-            finally:
-                keeper.cancel()
-                await asyncio.gather(keeper, return_exceptions=True)
+        transport = await self._open()
+        if self._transport is not transport:  # picows tells nothing of an end before the upgrade
+            raise ConnectionError("closed during the handshake")
+        keeper = asyncio.create_task(self._keep(transport))
+        try:
+            await transport.wait_disconnected()
+        except asyncio.CancelledError:
+            transport.send_close(WSCloseCode.OK)
+            raise
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            transport.disconnect(graceful=False)
 
-    def _start(self) -> None:
-        now = self._wall.now()
+    async def _open(self) -> WSTransport:
+        """Connect; a handshake that is no longer waited for is ended behind us."""
+        proxy = proxy_of(self.url) if self._trust_env else None
+        opening = asyncio.ensure_future(
+            ws_connect(
+                lambda: Wire(self._begun, self._inbox.take), self.url, ssl_context=self._tls, proxy=proxy,
+                websocket_handshake_timeout=TIMEOUT, max_frame_size=FRAME,
+                use_aiofastnet=False,  # its TLS forgets what it has read when reading goes on after a pause
+            )
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                transport, _listener = await asyncio.shield(opening)
+        except BaseException:
+            opening.add_done_callback(_hang_up)
+            raise
+        return transport
+
+    def _begun(self, transport: WSTransport) -> None:
+        """The venue took the connection; frames follow."""
+        now, market = self._wall.now(), self._clock.now()
+        self._transport = transport
+        self._inbox.begin(transport.underlying_transport)
         self.live, self.reason = True, "closed by the venue"
-        self._began = self._heard = self._data = self._pinged = now
-        self._frames = 0
-        self._mark = self._sure = (now, self._clock.now())
-        self._asked.clear()
-        self._served.clear()
+        self.began = self._heard = self._data = self._pinged = now
+        self._beats = 0
+        self._mark = self._sure = (now, market)
+        for names in (self._asked, self._due, self._served, self._refused, self._again):
+            names.clear()
         self.decoder.renew()
         self._changed.set()
 
-    def _ended(self) -> None:
-        self.live = False
-        served = [each for key, each in self._wanted.items() if key in self._served]
-        self._served.clear()
-        self._asked.clear()
-        self._lost(served, self._sure[1])
-
-    async def _read(self, ws: aiohttp.ClientWebSocketResponse) -> None:
-        """Hand every frame on."""
-        async for message in ws:
-            if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                self._take(message.data)
-
-    def _take(self, frame: str | bytes) -> None:
+    def _hand_on(self, events: list[Event]) -> None:
+        """What the messages of one loop turn said."""
         now, market = self._wall.now(), self._clock.now()
         self._heard, self.heard_ts = now, market
         if now - self._mark[0] >= 1000:
             self._sure, self._mark = self._mark, (now, market)
-        events = self.decoder.decode(frame)
-        if not events:
+        if not (events or self._inbox.closed or self._inbox.unread):
             return
-        for event in events:
-            if isinstance(event, Accepted):
-                self._served.add(event.instrument.key)
-            elif not isinstance(event, Refused):
-                self._frames, self._data = self._frames + 1, now
-                break
-        self._sink(events)
+        try:
+            batch = self._batch(events, now, market)
+            if self._inbox.unread:
+                self._damaged(batch.rest)
+            self._sink(self, batch)
+        except Exception:
+            logger.exception("sink broke url=%s", self.url)
+            self._end("broke")
 
-    async def _keep(self, ws: aiohttp.ClientWebSocketResponse) -> None:
-        """Send what is due; close what is silent or cannot be sent to."""
+    def _batch(self, events: list[Event], now: int, market: int) -> Batch:
+        """Sort by instrument, note who was heard of, leave out what nobody wants here."""
+        trades: dict[str, list[Trade]] = {}
+        rest: list[Event] = []
+        data = False
+        for event in events:
+            if type(event) is Trade:
+                id_ = event.instrument.id
+                if id_ in trades:
+                    trades[id_].append(event)
+                else:
+                    trades[id_] = [event]
+            elif isinstance(event, Accepted | Refused):
+                self._answered(event, rest, now, market)
+            elif self._hear((_CHANNELS[type(event)], event.instrument.id), rest, now, market):
+                data = True
+                rest.append(event)
+        for id_ in list(trades):
+            if self._hear((Channel.TRADES, id_), rest, now, market):
+                self._numbered = trades[id_][0].seq is not None
+            else:
+                del trades[id_]
+        closed = [
+            part
+            for message in self._inbox.closed
+            for id_, part in by_id(message).items()
+            if self._hear((Channel.LIQUIDATIONS, id_), rest, now, market)
+        ]
+        if data or trades or closed:
+            self._beats, self._data = self._beats + 1, now
+        return Batch(trades, closed, rest, market)
+
+    def _damaged(self, rest: list[Event]) -> None:
+        """Messages could not be read: what they may have carried and no number misses, was not seen."""
+        hit: dict[Name, Topic] = {}
+        for message in self._inbox.unread:
+            losing = {
+                name: topic
+                for name, topic in self._wanted.items()
+                if name in self._served and self._loses(name[0])
+            }
+            named = {name: t for name, t in losing.items() if name[1].encode() in message}
+            hit |= named or ({} if is_json(message) else losing)
+        if hit:
+            topics = list(hit.values())
+            self._lost(self, topics, self._sure[1])
+            rest += [Accepted(each) for each in topics]
+
+    def _loses(self, channel: Channel) -> bool:
+        """Whether something of this channel may go missing without anybody noticing."""
+        if channel is Channel.TRADES:
+            return not self._numbered
+        return channel is Channel.LIQUIDATIONS
+
+    def _hear(self, name: Name, rest: list[Event], now: int, market: int) -> bool:
+        """Data of a topic came, perhaps before its confirmation; False where nobody wants it here."""
+        topic = self._wanted.get(name)
+        if topic is None:
+            return False
+        if name not in self._served and name in self._asked:
+            self._answered(Accepted(topic), rest, now, market)
+        rhythm = self._rhythms.get(name)
+        if rhythm is not None:
+            rhythm.hear(now, market)
+        return True
+
+    def _answered(
+        self, event: Accepted | Refused, rest: list[Event], now: int, market: int
+    ) -> None:
+        name = _name(event.topic)
+        if name not in self._wanted or name in self._again or name in self._served:
+            return
+        if isinstance(event, Refused):
+            self._refused.add(name)
+        else:
+            self._refused.discard(name)
+            self._served[name] = market
+            if name in self._rhythms:
+                self._rhythms[name].restart(now, market)
+            else:
+                restless = name[0] in (Channel.CONTEXT, Channel.BOOK)
+                self._rhythms[name] = Rhythm(now, market, restless=restless)
+        rest.append(event)
+
+    def _ended(self) -> None:
+        self.flush()
+        self.live, self._transport = False, None
+        served = [self._wanted[name] for name in self._served if name in self._wanted]
+        self._served.clear()
+        self._asked.clear()
+        if served:
+            self._lost(self, served, self._sure[1])
+
+    def _end(self, reason: str) -> None:
+        if self._transport is not None:
+            self.reason = reason
+            self._transport.disconnect(graceful=False)
+
+    async def _keep(self, transport: WSTransport) -> None:
+        """Send what is due; end a connection that is silent."""
         try:
             for request in self.decoder.opening():
-                await self._send(ws, request)
-            while not ws.closed and not self._silent():
-                await self._follow(ws)
+                transport.send(WSMsgType.TEXT, request)
+            while not transport.is_disconnected and not self._silent():
+                self._look()
+                await self._follow(transport)
                 ping = self.decoder.ping() if self._wall.now() - self._pinged >= PING else None
                 if ping is not None:
                     self._pinged = self._wall.now()
-                    await self._send(ws, ping)
+                    transport.send(WSMsgType.TEXT, ping)
                 # Not wait_for: before Python 3.12 it may swallow the cancellation of this task.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(TICK):
                         await self._changed.wait()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self.reason = f"could not send: {type(error).__name__}"
+        except Exception:
+            logger.exception("keeper broke url=%s", self.url)
+            self.reason = "broke"
         finally:
-            await ws.close()
+            transport.disconnect(graceful=False)
 
-    async def _follow(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+    async def _follow(self, transport: WSTransport) -> None:
         """Ask for what is wanted and not yet asked for, and end what is no longer wanted."""
         self._changed.clear()
-        fresh = [each for key, each in self._wanted.items() if key not in self._asked]
-        ended = [each for key, each in self._asked.items() if key not in self._wanted]
-        requests = self.decoder.unsubscribe(ended) if ended else []
-        requests += self.decoder.subscribe(fresh) if fresh else []
+        again = [self._wanted[name] for name in self._again if name in self._wanted]
+        fresh = [each for name, each in self._wanted.items() if name not in self._asked]
+        ended = [each for name, each in self._asked.items() if name not in self._wanted]
+        self._again.clear()
+        requests = self.decoder.unsubscribe([*ended, *again]) if ended or again else []
+        requests += self.decoder.subscribe([*fresh, *again]) if fresh or again else []
         for each in ended:
-            del self._asked[each.key]
-            self._served.discard(each.key)
-        self._asked |= {each.key: each for each in fresh}
+            name = _name(each)
+            for names in (self._asked, self._served, self._due):
+                names.pop(name, None)
+            self._refused.discard(name)
+        due = self._wall.now() + UNANSWERED + int(len(requests) * self.decoder.pause * 1000)
+        for each in (*fresh, *again):
+            self._asked[_name(each)] = each
+            self._due[_name(each)] = due
         for request in requests:
-            await self._send(ws, request)
+            transport.send(WSMsgType.TEXT, request)
             await asyncio.sleep(self.decoder.pause)
 
-    async def _send(self, ws: aiohttp.ClientWebSocketResponse, request: str) -> None:
-        async with asyncio.timeout(TIMEOUT):
-            await ws.send_str(request)
+    def _look(self) -> None:
+        """Ask anew for topics that went silent while others live, and for those without an answer."""
+        now = self._wall.now()
+        for name, due in self._due.items():
+            if now > due and not (name in self._served or name in self._refused):
+                self._again.add(name)
+        if now - self._data > SILENCE:
+            return
+        for name in list(self._served):
+            rhythm, topic = self._rhythms.get(name), self._wanted.get(name)
+            if name[0] is Channel.LIQUIDATIONS or rhythm is None or topic is None:
+                continue
+            if rhythm.stale(now):
+                rhythm.asked_anew()
+                logger.info("topic silent topic=%s since=%d", topic.key, rhythm.market)
+                self._lost(self, [topic], rhythm.market)
+                self.renew(topic)
 
     def _silent(self) -> bool:
         """Whether nothing comes any more, or data that came in a rhythm has stopped."""
@@ -202,10 +381,20 @@ class Connection:
         if now - self._heard > SILENCE:
             self.reason = "silent"
             return True
-        if self._frames < RHYTHM_FRAMES:
+        if self._beats < RHYTHM_FRAMES:
             return False
-        usual = (self._data - self._began) / self._frames
+        usual = (self._data - self.began) / self._beats
         if now - self._data > max(SILENCE, RHYTHM * usual):
             self.reason = "data stopped"
             return True
         return False
+
+
+def _name(topic: Topic) -> Name:
+    return topic.channel, topic.instrument.id
+
+
+def _hang_up(opening: "asyncio.Future[tuple[WSTransport, WSListener]]") -> None:
+    """End a connection that was opened after nobody waited for it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[0].disconnect(graceful=False)

@@ -1,20 +1,41 @@
 """What every venue's decoder does: knows its instruments by id, counts what it cannot read, never raises."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from exchanges.wire import coin_price
 from market.clock import Clock
-from market.types import BookChange, Context, Instrument, Liquidation, Side, Trade
+from market.types import (
+    BookChange,
+    Context,
+    Instrument,
+    Liquidation,
+    PositionSide,
+    Side,
+    Trade,
+)
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+
+# What a venue may say. The bounds are checked while the text is read, so a zero, a NaN or a number of a
+# thousand digits is refused there; they leave room for a step of one contract or multiplier to coins.
+Price = Annotated[float, Meta(ge=1e-30, lt=1e30)]
+Amount = Annotated[float, Meta(ge=1e-30, lt=1e30)]
+Size = Annotated[float, Meta(ge=0.0, lt=1e30)]  # of a level: 0 is none
+Rate = Annotated[float, Meta(gt=-10.0, lt=10.0)]  # funding of one interval, a fraction
+Time = Annotated[int, Meta(gt=0, lt=10**14)]  # ms
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+MaybeSize = Size | Literal[""] | None  # venues leave empty what they do not know
+MaybeRate = Rate | Literal[""] | None
+MaybeTime = Annotated[int, Meta(ge=0, lt=10**14)] | Literal[""] | None
+Levels = tuple[tuple[Price, Size], ...]
 
 
 class Channel(StrEnum):
@@ -75,17 +96,36 @@ class Decoder(ABC):
     def __init__(self, clock: Clock) -> None:
         self.local = False  # a market on this machine: its clock may be ahead of ours for a moment
         self.bad = 0  # frames and rows that could not be read, or were of nobody's instrument
+        self.blocks = 0  # trades left out because they were agreed off the book
+        self.missed = 0  # messages that a venue's own numbers show to be missing
         self._clock = clock
-        self._by_id: dict[str, Instrument] = {}
+        self._of: dict[Channel, dict[str, Instrument]] = {each: {} for each in Channel}
+        self._trades = self._of[Channel.TRADES]
+        self._liquidations = self._of[Channel.LIQUIDATIONS]
+        self._contexts = self._of[Channel.CONTEXT]
+        self._books = self._of[Channel.BOOK]
 
     def know(self, instruments: Sequence[Instrument]) -> None:
-        """Read what is of these from now on."""
-        self._by_id |= {each.id: each for each in instruments}
+        """Read whatever is of these from now on."""
+        found = {each.id: each for each in instruments}
+        for mine in self._of.values():
+            mine.update(found)
 
     def forget(self, instruments: Sequence[Instrument]) -> None:
         """Read nothing more of these."""
         for each in instruments:
-            self._by_id.pop(each.id, None)
+            for mine in self._of.values():
+                mine.pop(each.id, None)
+
+    def follow(self, topics: Sequence[Topic]) -> None:
+        """Read what is of these topics from now on."""
+        for channel, instrument in topics:
+            self._of[channel][instrument.id] = instrument
+
+    def leave(self, topics: Sequence[Topic]) -> None:
+        """Read nothing more of these topics."""
+        for channel, instrument in topics:
+            self._of[channel].pop(instrument.id, None)
 
     def renew(self) -> None:
         """A new connection: nothing is awaited from the old one."""
@@ -107,20 +147,24 @@ class Decoder(ABC):
         """A request that the venue answers whenever it is alive; None where it speaks by itself."""
         return None
 
-    def decode(self, frame: bytes | str) -> list[Event]:
-        """What a frame says, in order; a frame or row that makes no sense is counted and dropped."""
+    def decode(self, frame: bytes | str, received: int | None = None) -> list[Event]:
+        """What a frame says, in order; a frame or row that makes no sense is counted and dropped.
+
+        `received`: market ms at which it came, where the caller knows; else the clock is read.
+        """
         try:
-            return self._read(frame)
+            return self._read(frame, self._clock.now() if received is None else received)
         except (
             msgspec.MsgspecError,
             ValueError,
             OverflowError,
+            RecursionError,
         ):  # UnicodeDecodeError is a ValueError
             self.bad += 1
             return []
 
     @abstractmethod
-    def _read(self, frame: bytes | str) -> list[Event]:
+    def _read(self, frame: bytes | str, now: int) -> list[Event]:
         """As `decode`; may raise MsgspecError or ValueError for the whole frame."""
 
     def _rows(
@@ -138,33 +182,88 @@ class Decoder(ABC):
                     self.bad += 1
             return good
 
-    def _trade(
-        self, id_: str, ts: int, price: float, amount: float, side: Side | None, received: int,
-        trade_id: str, order: str = "", seq: int | None = None,
-    ) -> list[Event]:  # fmt: skip
-        """One trade as the venue counts it, as ours; empty where it makes no sense."""
-        instrument = self._by_id.get(id_)
-        if (
-            instrument is None
-            or side is None
-            or ts <= 0
-            or not (0.0 < price < math.inf and 0.0 < amount < math.inf)
-        ):
+    def _found(self, known: dict[str, Instrument], id_: str) -> Instrument | None:
+        """Whose row it is; one of nobody is counted."""
+        instrument = known.get(id_)
+        if instrument is None:
             self.bad += 1
+        return instrument
+
+    def _trade(
+        self, instrument: Instrument, row: tuple[int, float, float, Side], now: int,
+        id_: str, order: str = "", seq: int | None = None,
+    ) -> Trade:  # fmt: skip
+        """A trade of (ts, price, amount, side) as the venue counts it, as ours."""
+        ts, price, amount, side = row
+        if instrument.multiplier != 1.0:
+            price = coin_price(instrument, price)
+        return Trade(
+            instrument=instrument,
+            ts=ts,
+            price=price,
+            amount=amount * instrument.contract_size,
+            side=side,
+            id=id_,
+            order=order,
+            recv_ts=0 if self.local else now,
+            seq=seq,
+        )
+
+    def _liquidation(
+        self, instrument: Instrument, row: tuple[int, float, float, PositionSide], now: int,
+        *, sample: bool, id_: str = "",
+    ) -> Liquidation:  # fmt: skip
+        """A forced close of (ts, price, amount, position) as the venue counts it, as ours."""
+        ts, price, amount, position = row
+        return Liquidation(
+            instrument=instrument,
+            ts=ts,
+            price=coin_price(instrument, price),
+            amount=amount * instrument.contract_size,
+            position=position,
+            sample=sample,
+            id=id_,
+            recv_ts=0 if self.local else now,
+        )
+
+    def _context(
+        self, instrument: Instrument, ts: int, now: int, **figures: float | None
+    ) -> list[Event]:
+        """What a message told of a perp, in the names and units of `Context`; nothing where it told nothing."""
+        told: dict[str, Any] = {key: each for key, each in figures.items() if each is not None}
+        if not told:
             return []
-        return [
-            Trade(
-                instrument=instrument,
-                ts=ts,
-                price=price if instrument.multiplier == 1.0 else coin_price(instrument, price),
-                amount=amount * instrument.contract_size,
-                side=side,
-                id=trade_id,
-                order=order,
-                recv_ts=0 if self.local else received,
-                seq=seq,
-            )
-        ]
+        received = 0 if self.local else now
+        return [Context(instrument=instrument, ts=ts, recv_ts=received, **told)]
+
+
+def known(value: float | str | None) -> float | None:
+    """A number that may be left empty."""
+    return None if value is None or isinstance(value, str) else value
+
+
+def price_of(instrument: Instrument, value: float | str | None) -> float | None:
+    """A price per coin, where a venue writes "" or 0 for "none yet"."""
+    found = known(value)
+    return coin_price(instrument, found) if found else None
+
+
+def coins_of(instrument: Instrument, value: float | str | None) -> float | None:
+    """An amount in coins; 0 is a value."""
+    found = known(value)
+    return None if found is None else found * instrument.contract_size
+
+
+def levels(
+    instrument: Instrument, side: Iterable[tuple[float, float]]
+) -> tuple[tuple[float, float], ...]:
+    """One side of a book as prices per coin and coins."""
+    lot = instrument.contract_size
+    if instrument.multiplier != 1.0:
+        return tuple([(coin_price(instrument, price), amount * lot) for price, amount in side])
+    if lot != 1.0:
+        return tuple([(price, amount * lot) for price, amount in side])
+    return tuple(side)
 
 
 def encode(message: dict[str, Any]) -> str:

@@ -1,62 +1,55 @@
-"""Streams: the trades of every instrument somebody looks at, one supervised connection for each venue's socket."""
+"""Streams: every feed of every watched instrument, in supervised connections, straight into the live state.
+
+What a loop turn brought updates the states at once and in order; nothing queues before that. Then the events
+that are news (no older than a minute when they came) go to `on_events` and, as one list, onto the bus; trades
+that were fetched for a gap never do. What was not seen is marked in the state, written into the ledger and
+told to `on_gap`, so that it can be fetched.
+"""
 
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import certifi
 
 from analytics.cvd import FlowLog
 from analytics.state import SymbolState
 from exchanges.endpoints import Endpoints
-from exchanges.streams.binance import BinanceSpotTrades, BinanceTrades
-from exchanges.streams.bybit import BybitSpotTrades, BybitTrades
-from exchanges.streams.coinbase import CoinbaseTrades
-from exchanges.streams.connection import Connection
-from exchanges.streams.decoder import Accepted, Decoder, Event, Refused
-from exchanges.streams.hyperliquid import HyperliquidTrades
-from exchanges.streams.okx import OkxTrades
-from exchanges.streams.warm import NoTrades, past_gaps, past_trades
-from exchanges.streams.watched import Watched
+from exchanges.streams.connection import Connection, Lost, Sink
+from exchanges.streams.decoder import Channel, Decoder, News, Topic
+from exchanges.streams.intake import OLD, Intake
+from exchanges.streams.ledger import GapTotals, Ledger
+from exchanges.streams.pool import Pool
+from exchanges.streams.protocols import socket_of
+from exchanges.streams.recorded import FILL_TIMEOUT, Recorded
+from exchanges.streams.resync import Resync, Snapshot
+from exchanges.streams.status import Meter, StreamStatus
+from exchanges.streams.watched import Feed, Watched, all_set
 from market.clock import Clock
-from market.errors import SourceError
 from market.types import Instrument, OpenInterest, Trade
 
 logger = logging.getLogger(__name__)
 
-DECODERS: Mapping[str, type[Decoder]] = {
-    each.url_key: each
-    for each in (
-        BinanceTrades, BinanceSpotTrades, BybitTrades, BybitSpotTrades,
-        OkxTrades, HyperliquidTrades, CoinbaseTrades,
-    )
-}  # fmt: skip
-WATCHED = 300  # instruments at once; the one that was asked for longest ago gives way
+WATCHED = (
+    600  # instruments at once; of those not kept the one that was asked for longest ago gives way
+)
+BOOKS = 100  # books that were asked for and are not kept
 WAIT = 2_000  # wall ms that a command waits for a venue to confirm
-FILL_TIMEOUT = 300.0  # seconds for the past of a recording
+LATE = 5_000  # wall ms after which a feed that was not confirmed counts as blind since it was asked for
+TICK = 1.0  # seconds between looks at all of it
+PARTS = 5  # ticks in which every state hears once that its feeds live
 GOODBYE = 3.0  # seconds that connections get at the end
-
-OnEvents = Callable[[Sequence[Trade | OpenInterest]], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamStatus:
-    """What the streams of one exchange do."""
-
-    watched: int = 0  # instruments whose trades arrive now
-    asked: int = 0  # instruments that were asked for
-    trades: int = 0  # new trades received live
-    last_trade_ts: int | None = None  # market ms
-    bad: int = 0  # frames and rows that made no sense
-    reconnects: int = 0
-    reason: str = ""  # why the last connection ended
+CHANNELS = (Channel.TRADES, Channel.LIQUIDATIONS, Channel.CONTEXT)  # as far as there are sockets
 
 
 class Streams:
-    """Watches instruments. With `warm_url` (a recording's server) each begins with its recorded past."""
+    """Watches instruments. With `warm_url` (a recording's server) each begins with its recorded past.
+
+    `snapshot(instrument)` fetches a whole book with its sequence, for venues that stream only changes.
+    """
 
     def __init__(
         self,
@@ -65,40 +58,90 @@ class Streams:
         wall: Clock,
         *,
         warm_url: str = "",
+        snapshot: Snapshot | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        self.on_events: list[OnEvents] = []  # called with what is new in a frame; must not block
+        self.ledger = ledger or Ledger(None, clock)
         self._endpoints = endpoints
         self._clock, self._wall = clock, wall
-        self._warm_url = warm_url
-        self._connections: dict[str, Connection] = {}
+        self._resync = Resync(snapshot, self._renew)
+        self._intake = Intake(clock, self.ledger, self._resync, self._begin, warm=bool(warm_url))
+        self._recorded = (
+            Recorded(warm_url, clock, self._intake, self._decoder, self.serves)
+            if warm_url
+            else None
+        )
+        self.bus = self._intake.bus
+        self.on_events = self._intake.on_events  # called with the news of a turn; must not block
+        self.on_gap = self._intake.on_gap  # called with what is missing; must not block
+        self._watched = self._intake.watched
+        self._sockets: dict[tuple[Channel, str, bool], type[Decoder] | None] = {}
+        self._pools: dict[type[Decoder], Pool] = {}
+        self._routes: dict[type[Decoder], dict[str, Watched]] = {}  # by the venue's own id
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watched: dict[str, Watched] = {}  # least recently asked for first
-        self._trades: dict[str, int] = {}
-        self._last: dict[str, int] = {}
+        self._kept: set[str] = set()
+        self._kept_books: set[str] = set()
+        self._books: dict[str, None] = {}  # asked for, least recently first
+        self._meters: dict[str, Meter] = {}
+        self._turn = 0
         self._tls: ssl.SSLContext | None = None
 
-    async def watch(self, instruments: Sequence[Instrument]) -> None:
+    async def watch(self, instruments: Sequence[Instrument], *, book: bool = False) -> None:
         """Stream these from now on. Waits until they have begun, briefly where a venue is away."""
-        records = [self._watch(each) for each in instruments if self._key(each)]
+        found = [self._watch(each, book=book) for each in instruments]
+        records = [each for each in found if each is not None]
+        if book:
+            for key in [each.instrument.key for each in records]:
+                self._books.pop(key, None)
+                self._books[key] = None
+            self._shed_books()
+        wanted = (Channel.TRADES, Channel.BOOK) if book else (Channel.TRADES,)
+        feeds = [r.feeds[channel] for r in records for channel in wanted if channel in r.feeds]
         now = self._wall.now()
-        fresh = [each for each in records if now - each.asked < WAIT]
+        fresh = [each for each in feeds if now - each.asked < WAIT]
         if fresh:
             patience = max(each.asked for each in fresh) + WAIT - now
-            await _all([each.accepted for each in fresh], patience / 1000)
-        if self._warm_url:
-            begun = [each.settled for each in records if each.accepted.is_set()]
-            await _all(begun, FILL_TIMEOUT)
+            await all_set([each.accepted for each in fresh], patience / 1000)
+        if self._recorded is not None:
+            begun = [r.settled for r in records if r.answered]
+            await all_set(begun, FILL_TIMEOUT)
+
+    def keep(self, instruments: Iterable[Instrument], *, books: Iterable[Instrument] = ()) -> None:
+        """The watch list: these and these books are streamed whatever else is asked for.
+
+        What was kept before and is not in it any more stays until others need its place; a book ends.
+        """
+        wanted = {each.key: each for each in instruments}
+        deep = {each.key: each for each in books}
+        self._kept, self._kept_books = set(wanted) | set(deep), set(deep)
+        for key, each in (wanted | deep).items():
+            self._watch(each, book=key in deep)
+        self._shed_books()
+
+    def adopt(self, state: SymbolState, until: int) -> bool:
+        """Go on with a state from before a restart, whole up to `until`; what came since is a gap.
+
+        False where there is no room or socket for it, or its trades are counted already.
+        """
+        record = self._watched.get(state.instrument.key)
+        if record is None:
+            record = self._watch(state.instrument, book=False)
+        if record is None or not record.adopt(state, until):
+            return False
+        topic = Topic(Channel.TRADES, state.instrument)
+        self.ledger.resumed(topic, until)
+        record.feeds[Channel.TRADES].dark = until
+        return True
 
     def state(self, instrument: Instrument) -> SymbolState | None:
         """The live figures of an instrument; None where it is not watched or has not begun."""
         record = self._watched.get(instrument.key)
-        if record is None or record.state is None or not record.settled.is_set():
-            return None
-        record.mark(self._clock.now())
-        connection = self._connections.get(self._key(instrument))
-        if connection is not None and connection.serves(instrument) and connection.heard_ts:
-            record.state.alive(connection.heard_ts)
-        return record.state
+        return None if record is None else self._state(record)
+
+    def states(self) -> list[SymbolState]:
+        """The live figures of all that are watched and have begun."""
+        found = [self._state(record) for record in self._watched.values()]
+        return [each for each in found if each is not None]
 
     def flow(self, instrument: Instrument) -> FlowLog | None:
         """The taker flow of an instrument, its gaps marked up to now; None where there is none yet."""
@@ -111,81 +154,171 @@ class Streams:
         return None if state is None else state.last
 
     def interest(self, instrument: Instrument) -> OpenInterest | None:
-        """The newest open interest, where the venue streams it; its `ts` tells how old it is."""
+        """The newest open interest that came; its `ts` tells how old it is."""
         record = self._watched.get(instrument.key)
         return None if record is None else record.interest
 
+    def take(self, news: Sequence[News]) -> None:
+        """Events that came by REST go the same way as streamed ones."""
+        self._intake.take(news)
+
+    def fresh(self, news: Iterable[News]) -> list[News]:
+        """Those of these events that something may be told about: no older than a minute."""
+        limit = self._clock.now() - OLD
+        return [each for each in news if each.ts >= limit]
+
+    def serves(self, topic: Topic) -> bool:
+        """Whether a feed arrives now."""
+        pool = self._pool(topic)
+        return pool is not None and pool.serves(topic)
+
     def status(self) -> dict[str, StreamStatus]:
         """What the streams do, by exchange; those that were never asked for are left out."""
-        found: dict[str, StreamStatus] = {}
-        for exchange in dict.fromkeys(key.partition(".")[0] for key in self._connections):
-            mine = [c for k, c in self._connections.items() if k.partition(".")[0] == exchange]
-            asked = [
-                w.instrument for w in self._watched.values() if w.instrument.exchange == exchange
-            ]
-            found[exchange] = StreamStatus(
-                watched=sum(self._connections[self._key(each)].serves(each) for each in asked),
-                asked=len(asked),
-                trades=self._trades.get(exchange, 0),
-                last_trade_ts=self._last.get(exchange),
-                bad=sum(each.decoder.bad for each in mine),
-                reconnects=sum(each.reconnects for each in mine),
-                reason=next((each.reason for each in mine if not each.live), ""),
-            )
-        return found
+        totals = self.ledger.totals()
+        names = dict.fromkeys(each.url_key.partition(".")[0] for each in self._pools)
+        return {name: self._status(name, totals.get(name, GapTotals())) for name in names}
 
     async def close(self) -> None:
         """End every connection."""
-        for task in self._tasks:
+        self.bus.close()
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=GOODBYE)
+        tasks += [task for pool in self._pools.values() for task in pool.cancel()]
+        for record in self._watched.values():
+            tasks += record.end()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GOODBYE)
 
-    def _key(self, instrument: Instrument) -> str:
-        """Which socket serves an instrument; "" where none does."""
-        kind = "perp" if instrument.perp else "spot"
-        for key in (f"{instrument.exchange}.{kind}", instrument.exchange):
-            if key in DECODERS and self._endpoints.streams.get(key):
-                return key
-        return ""
+    def _state(self, record: Watched) -> SymbolState | None:
+        state = record.state
+        if state is None or not record.begun or not record.settled.is_set():
+            return None
+        record.mark(self._clock.now())
+        self._alive(record, state)
+        return state
 
-    def _watch(self, instrument: Instrument) -> Watched:
+    def _alive(self, record: Watched, state: SymbolState) -> None:
+        """Tell a state which of its feeds live, quiet as they may be."""
+        for channel, feed in record.feeds.items():
+            pool = self._pool(feed.topic)
+            heard = pool.heard(feed.topic) if pool is not None else None
+            if heard is not None:
+                state.alive(heard, channel)
+
+    def _watch(self, instrument: Instrument, *, book: bool) -> Watched | None:
+        """The record of an instrument; None where no socket serves it or there is no room."""
         record = self._watched.pop(instrument.key, None)
         if record is None:
-            record = Watched(instrument, self._wall.now())
-            self._make_room()
-            self._connection(self._key(instrument)).want(instrument)
+            if self._socket(Topic(Channel.TRADES, instrument)) is None or not self._make_room():
+                return None
+            record = Watched(instrument)
         self._watched[instrument.key] = record
+        self._want(record, CHANNELS)
+        if book:
+            self._want(record, (Channel.BOOK,))
         return record
 
-    def _make_room(self) -> None:
-        while len(self._watched) >= WATCHED:
-            oldest = self._watched.pop(next(iter(self._watched)))
-            self._connections[self._key(oldest.instrument)].drop(oldest.instrument)
-            if oldest.filling is not None:
-                oldest.filling.cancel()
+    def _want(self, record: Watched, channels: Iterable[Channel]) -> None:
+        """Subscribe to what is not subscribed to yet, the topics of one socket together."""
+        by_socket: dict[type[Decoder], list[Topic]] = {}
+        for channel in channels:
+            topic = Topic(channel, record.instrument)
+            socket = self._socket(topic)
+            if channel in record.feeds or socket is None:
+                continue
+            feed = Feed(topic, self._wall.now(), self._clock.now())
+            record.feeds[channel] = feed
+            self._intake.waiting[topic.key] = feed
+            by_socket.setdefault(socket, []).append(topic)
+            if channel is Channel.BOOK:
+                record.known().open_book()
+        for socket, topics in by_socket.items():
+            pool = self._opened(socket)
+            self._routes[socket][record.instrument.id] = record
+            pool.want(topics)
 
-    def _connection(self, key: str) -> Connection:
-        found = self._connections.get(key)
+    def _leave(self, record: Watched, channels: Iterable[Channel]) -> None:
+        for channel in channels:
+            feed = record.feeds.pop(channel, None)
+            pool = self._pool(feed.topic) if feed is not None else None
+            if feed is not None and pool is not None:
+                pool.drop([feed.topic])
+                self._intake.forget(feed)
+
+    def _make_room(self) -> bool:
+        """Give up what was asked for longest ago; False where all are kept."""
+        while len(self._watched) >= WATCHED:
+            oldest = next((r for k, r in self._watched.items() if k not in self._kept), None)
+            if oldest is None:
+                logger.warning("no room for another instrument kept=%d", len(self._kept))
+                return False
+            key = oldest.instrument.key
+            self._leave(oldest, list(oldest.feeds))
+            for routes in self._routes.values():
+                if routes.get(oldest.instrument.id) is oldest:
+                    del routes[oldest.instrument.id]
+            self._books.pop(key, None)
+            del self._watched[key]
+            oldest.end()
+        return True
+
+    def _shed_books(self) -> None:
+        """Leave the books that are neither kept nor among the newest asked for."""
+        extra = [key for key in self._books if key not in self._kept_books]
+        for key in extra[: max(0, len(extra) - BOOKS)]:
+            del self._books[key]
+        for key, record in self._watched.items():
+            if Channel.BOOK not in record.feeds or key in self._books or key in self._kept_books:
+                continue
+            self._leave(record, (Channel.BOOK,))
+            if record.state is not None:
+                record.state.book = None
+
+    def _renew(self, topic: Topic) -> None:
+        if (pool := self._pool(topic)) is not None:
+            pool.renew(topic)
+
+    def _socket(self, topic: Topic) -> type[Decoder] | None:
+        kind = (topic.channel, topic.instrument.exchange, topic.instrument.perp)
+        if kind not in self._sockets:
+            found = socket_of(topic)
+            known = found is not None and self._endpoints.streams.get(found.url_key)
+            self._sockets[kind] = found if known else None
+        return self._sockets[kind]
+
+    def _pool(self, topic: Topic) -> Pool | None:
+        found = self._socket(topic)
+        return None if found is None else self._pools.get(found)
+
+    def _opened(self, socket: type[Decoder]) -> Pool:
+        found = self._pools.get(socket)
         if found is None:
-            decoder = self._decoder(key)
-            url = self._endpoints.streams[key].rstrip("/") + decoder.path
-            found = self._connections[key] = Connection(
-                url, decoder, clock=self._clock, wall=self._wall,
-                tls=self._context(url), trust_env=not self._endpoints.mark,
-                sink=self._take, lost=self._lost,
+            routes = self._routes[socket] = {}
+            found = self._pools[socket] = Pool(
+                partial(self._connection, socket), wall=self._wall, most=socket.most,
+                lifetime=socket.lifetime, sink=partial(self._intake.batch, routes),
+                lost=self._intake.lost,
             )  # fmt: skip
-            self._task(found.run(), f"stream {key}")
+            if len(self._pools) == 1:
+                self._task(self._look(), "streams")
         return found
 
-    def _decoder(self, key: str) -> Decoder:
-        decoder = DECODERS[key](self._clock)
+    def _connection(self, socket: type[Decoder], sink: Sink, lost: Lost) -> Connection:
+        url = self._endpoints.streams[socket.url_key].rstrip("/") + socket.path
+        return Connection(
+            url, self._decoder(socket), clock=self._clock, wall=self._wall,
+            tls=self._context(url), trust_env=not self._endpoints.mark, sink=sink, lost=lost,
+        )  # fmt: skip
+
+    def _decoder(self, socket: type[Decoder]) -> Decoder:
+        decoder = socket(self._clock)
         decoder.local = bool(self._endpoints.mark)
         return decoder
 
-    def _context(self, url: str) -> ssl.SSLContext | bool:
+    def _context(self, url: str) -> ssl.SSLContext | None:
         if not url.startswith("wss:"):
-            return True
+            return None
         if self._tls is None:
             self._tls = ssl.create_default_context(cafile=certifi.where())
         return self._tls
@@ -196,128 +329,71 @@ class Streams:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _take(self, events: Sequence[Event]) -> None:
-        """The events of one frame."""
-        news: list[Trade | OpenInterest] = []
-        for key, group in groupby(events, key=_key_of):
-            record = self._watched.get(key)
-            if record is None:
-                continue
-            trades: list[Trade] = []
-            for event in group:
-                match event:
-                    case Trade():
-                        trades.append(event)
-                    case OpenInterest():
-                        record.interest = event
-                        news.append(event)
-                    case Accepted():
-                        self._accepted(record)
-                    case Refused():
-                        self._refused(record, event.reason)
-            if trades:
-                news += self._count(record, trades)
-        self._tell(news)
+    async def _look(self) -> None:
+        """Replace old connections, measure the rate, find feeds that are not confirmed; for ever."""
+        while True:
+            try:
+                self.tick()
+            except Exception:
+                logger.exception("streams were not looked after")
+            await asyncio.sleep(TICK)
 
-    def _count(self, record: Watched, trades: list[Trade]) -> list[Trade]:
-        if not record.accepted.is_set():  # a trade may overtake the confirmation
-            self._accepted(record)
-        return self._counted(record, record.take(trades))
-
-    def _counted(self, record: Watched, new: list[Trade]) -> list[Trade]:
-        if new:
-            exchange, newest = record.instrument.exchange, max(each.ts for each in new)
-            self._trades[exchange] = self._trades.get(exchange, 0) + len(new)
-            self._last[exchange] = max(self._last.get(exchange, 0), newest)
-        return new
-
-    def _tell(self, news: Sequence[Trade | OpenInterest]) -> None:
-        for call in self.on_events if news else ():
-            call(news)
-
-    def _accepted(self, record: Watched) -> None:
-        """From now on the feed is complete; of a recording, what came before is fetched."""
-        record.refused = ""
-        if self._warm_url:
-            if record.filling is not None:
-                record.filling.cancel()
-            record.mark(self._clock.now())
-            record.hold()
-            name = f"fill {record.instrument.key}"
-            record.filling = self._task(self._fill(record), name)
-            record.accepted.set()
-            return
-        now = self._clock.now()
-        record.begin(now)
-        record.sees(now)
-        record.accepted.set()
-        record.settled.set()
-
-    def _refused(self, record: Watched, reason: str) -> None:
-        logger.warning("stream refused instrument=%s reason=%s", record.instrument.key, reason)
-        record.refused = reason
-        record.accepted.set()
-        record.settled.set()
-
-    def _lost(self, served: Sequence[Instrument], since: int) -> None:
-        """A connection ended; `since` is the last moment it was certainly whole."""
-        for each in served:
-            record = self._watched.get(each.key)
-            if record is not None:
-                record.blind(since)
-                if self._warm_url and record.filling is None:
-                    record.hold()
-
-    async def _fill(self, record: Watched) -> None:
-        """Fetch what a recording has from before the live trades; then count those that waited."""
-        key, began = record.instrument.key, self._clock.now()
-        try:
-            async with asyncio.timeout(FILL_TIMEOUT):
-                after = await self._fetch(record)
-        except NoTrades:
-            self._refused(record, "the recording has no trades of it")
-            return
-        except (SourceError, TimeoutError) as error:
-            logger.warning("past not fetched instrument=%s reason=%s", key, error)
+    def tick(self) -> None:
+        """What is due each second."""
+        now = self._wall.now()
+        frames: Counter[str] = Counter()
+        for socket, pool in self._pools.items():
+            pool.tick()
+            frames[socket.url_key.partition(".")[0]] += pool.counts()["frames"]
+        for exchange, count in frames.items():
+            self._meters.setdefault(exchange, Meter()).look(now, count)
+        for feed in self._intake.waiting.values():
+            if now - feed.asked >= LATE:
+                self._intake.late(feed)
+        self._turn = (self._turn + 1) % PARTS
+        for record in list(self._watched.values())[self._turn :: PARTS]:
             if record.state is not None:
-                record.blind(0)
-            record.begin(began)
-            record.sees(self._clock.now())
-            after = record.complete_until() or began
-        news = self._counted(record, record.release(after, self._clock.now()))
-        record.filling = None
+                self._alive(record, record.state)
+
+    def _status(self, exchange: str, totals: GapTotals) -> StreamStatus:
+        pools = [p for s, p in self._pools.items() if s.url_key.partition(".")[0] == exchange]
+        mine = [r for r in self._watched.values() if r.instrument.exchange == exchange]
+        counts = sum((pool.counts() for pool in pools), Counter[str]())
+        seen = self._intake.counts.get(exchange, Counter[str]())
+        served = [f for r in mine for f in r.feeds.values() if self.serves(f.topic)]
+        open_ = [each for pool in pools for each in pool.connections]
+        heard = max((each.heard_ts for each in open_ if each.heard_ts is not None), default=None)
+        meter = self._meters.get(exchange)
+        return StreamStatus(
+            watched=sum(each.topic.channel is Channel.TRADES for each in served),
+            asked=len(mine),
+            topics=len(served),
+            trades=seen["trades"],
+            old=seen["old"],
+            last_trade_ts=self._intake.last.get(exchange),
+            last_frame_ts=heard,
+            age=None if heard is None else max(0, self._clock.now() - heard),
+            rate=meter.rate if meter is not None else 0.0,
+            frames=counts["frames"],
+            bad=counts["bad"],
+            broken=seen["broken"],
+            connections=counts["connections"],
+            reconnects=counts["reconnects"],
+            reason=next((each.reason for each in open_ if not each.live), ""),
+            gaps_open=totals.open,
+            gaps_filled=totals.filled,
+            gaps_unfilled=totals.unfilled,
+            blind_ms=totals.blind_ms,
+            resyncs=self._resync.done.get(exchange, 0),
+            dropped=self.bus.dropped,
+            queues=tuple(self.bus.status()),
+        )
+
+    def _begin(self, record: Watched) -> None:
+        """From now on trades are complete; of a recording, what came before is fetched."""
+        if self._recorded is not None:
+            self._recorded.begin(record)
+            return
+        record.begin(self._clock.now())
+        self._intake.sees(record)
         record.settled.set()
-        self._tell(news)
-
-    async def _fetch(self, record: Watched) -> int:
-        """Count the recorded trades that are missing; returns up to when they are whole."""
-        instrument, since = record.instrument, record.complete_until()
-        key = self._key(instrument)
-        decoder = self._decoder(key)
-        decoder.know([instrument])
-        async with past_trades(self._warm_url, instrument, decoder, since) as past:
-            state = record.begin(past.after)
-            async for trades in past.trades:
-                state.update(trades)
-        if decoder.bad:
-            raise SourceError(instrument.exchange, "the recorded past made no sense")
-        record.filled(past.after, past.until, serves=self._connections[key].serves(instrument))
-        for start, end in await past_gaps(self._warm_url, instrument):
-            state.flow.mark_gap(start, end)
-        return past.until
-
-
-async def _all(events: Sequence[asyncio.Event], seconds: float) -> None:
-    """Wait until all are set, but not for longer."""
-    waiting = [asyncio.ensure_future(each.wait()) for each in events if not each.is_set()]
-    if not waiting:
-        return
-    try:
-        await asyncio.wait(waiting, timeout=seconds)
-    finally:
-        for task in waiting:
-            task.cancel()
-
-
-def _key_of(event: Event) -> str:
-    return event.instrument.key

@@ -1,5 +1,6 @@
 """The flow log answers as a sum over all trades would, whatever order and repetition they come in."""
 
+import gc
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from analytics.cvd import FlowLog, FlowSum
 from analytics.cvd_figures import cvd_reading, flow_windows
 from analytics.seen import GENERATION
+from analytics.ticks import Room
 from market.types import Candle, Gap, Kind, Side, Status, Trade
 
 STEPS = st.sampled_from([0, 0, 1, 7, 250, 999, 1000, 1001, 60_000, 61_500])
@@ -275,3 +277,218 @@ def test_cvd_by_candle_signs_says_that_it_is_approximate() -> None:
     assert candle_cvd_reading(split, step=MINUTE).kind is Kind.OBSERVED
     assert candle_cvd_reading(split, step=MINUTE).value == -2
     assert candle_cvd_reading([], step=MINUTE).value is None
+
+
+def priced(prices: list[float], *, numbered: bool) -> list[Trade]:
+    return [
+        Trade(
+            instrument=BTC, ts=T0 + 10 * i + 10, price=price, amount=1.0, side=Side.BUY, id=str(i),
+            seq=i if numbered else None,
+        )
+        for i, price in enumerate(prices)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("prices", "counted", "held", "refused"),
+    [
+        ([100, 101, 501, 102, 103], [100, 101, 501, 102, 103], 0, 0),  # 5 times at most
+        ([100, 101, 100_000, 102, 103], [100, 101, 102, 103], 1, 1),
+        ([100, 0.1, 100_000, 102], [100, 102], 2, 2),  # two strangers do not confirm each other
+        ([100, 1000, 1010, 990], [100, 1000, 1010, 990], 1, 0),  # the market did move
+        ([100, 1000, 1010, 101], [100, 1000, 1010], 2, 0),  # and the way back has to wait as well
+        ([100] + [100 * 1.3**i for i in range(30)], [100] + [100 * 1.3**i for i in range(30)], 0, 0),
+        ([100, 16, 16.1], [100, 16, 16.1], 1, 0),
+    ],
+)
+def test_a_price_far_off_waits_with_its_volume_until_the_next_trade_agrees(
+    prices: list[float], counted: list[float], held: int, refused: int, size: int, *, numbered: bool
+) -> None:
+    trades, log = priced(prices, numbered=numbered), FlowLog(BTC, T0, guard=5.0)
+    new = [n for i in range(0, len(trades), size) for n in log.take(trades[i : i + size])]
+    assert [each.price for each in new] == counted
+    assert (log.held, log.refused, log.trades) == (held, refused, len(counted))
+    assert log.window(T0, T0 + 10_000).buy_value == pytest.approx(sum(counted))
+    assert log.gaps(T0, T0 + 10_000) == []
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_bad_price_does_not_confirm_itself_by_coming_twice(*, numbered: bool) -> None:
+    trades = priced([100, 100_000, 101], numbered=numbered)
+    log = FlowLog(BTC, T0, guard=5.0)
+    log.take([trades[0], trades[1], trades[1], trades[0], trades[1]])
+    assert (log.trades, log.duplicates) == (1, 3)
+    assert log.take([trades[2], trades[1]]) == [trades[2]]
+    assert (log.refused, log.duplicates) == (1, 4)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5),
+    numbered=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_batches_of_any_size_count_what_single_trades_count(
+    seed: int, sizes: list[int], *, numbered: bool
+) -> None:
+    dice = random.Random(seed)
+    trades = [
+        Trade(
+            instrument=BTC, ts=each.ts, price=each.price, amount=each.amount, side=each.side,
+            id=each.id, seq=int(each.id) if numbered else None,
+        )
+        for each in stream(seed, 300)
+    ]  # fmt: skip
+    arrived = [each for each in disturbed(trades, seed) if dice.random() > 0.02]
+    log, slow, at = FlowLog(BTC, T0 - 1, guard=5.0), FlowLog(BTC, T0 - 1, guard=5.0), 0
+    while at < len(arrived):
+        size = sizes[at % len(sizes)]
+        new = log.take(arrived[at : at + size])
+        assert new == [each for each in arrived[at : at + size] if slow.add(each)]
+        at += size
+    seen = list({each.id: each for each in arrived}.values())
+    end = max(each.ts for each in arrived)
+    assert (log.trades, log.duplicates) == (len(seen), len(arrived) - len(seen))
+    assert log.window(T0 - 1, end) == slow.window(T0 - 1, end)
+    check(log, seen, T0 - 1, end)
+    assert log.gaps(0, end) == slow.gaps(0, end)
+    ids = [int(each.id) for each in seen]
+    assert bool(log.holes()) is (numbered and len(ids) < max(ids) - min(ids) + 1)
+
+
+def test_ids_are_known_for_as_long_as_they_are_said_to_be() -> None:
+    dice = random.Random(9)
+    trades = [
+        trade(T0 + 1 + i // 3, 100, 1, id_=f"{dice.getrandbits(64):x}") for i in range(10_000)
+    ]
+    log = FlowLog(BTC, T0)
+    assert sum(log.add_all(trades[i : i + 100]) for i in range(0, 10_000, 100)) == 10_000
+    late = trade(T0 + 10_000 // 3 - 50, 100, 1, id_="late")
+    assert [log.add(late), log.add(late)] == [True, False]
+    assert not log.add(trade(T0 + 5, 100, 1, id_="so late that it may have been counted"))
+    assert log.add_all(trades) == 0
+
+
+def filled_log(seed: int, **about: int) -> tuple[FlowLog, list[Trade]]:
+    trades = stream(seed, 3000)
+    on_edges = [trade(T0 + i * MINUTE, 50, 2, id_=f"e{i}") for i in range(1, 20)]
+    trades = sorted([*trades, *on_edges], key=lambda each: each.ts)
+    log = FlowLog(BTC, T0 - 1, **about)
+    log.add_all(trades)
+    return log, trades
+
+
+@pytest.mark.parametrize("ticks", [200, 400_000])
+def test_stored_seconds_give_the_same_flow_back(ticks: int) -> None:
+    log, trades = filled_log(12, ticks=ticks)
+    end = trades[-1].ts
+    whole = end // MINUTE * MINUTE
+    minutes = range(T0 - MINUTE, whole, MINUTE)
+    bodies = [log.seconds(start, start + MINUTE) for start in minutes]
+    again = FlowLog(BTC)
+    again.restore(log.dump(end))
+    assert again.started_ts == whole
+    assert again.watched_since == T0 - 1
+    for body in [*reversed(bodies), *bodies]:  # none counts twice
+        again.load_seconds(body)
+    assert (again.started_ts, again.last_ts, again.trades) == (T0 - 1, end, log.trades)
+    dice = random.Random(2)
+    for _ in range(60):
+        since = dice.randint(T0 - 5000, end)
+        found = check(again, trades, since, end)
+        assert max(since, T0 - 1) - 1000 < found.since <= max(since, T0 - 1)
+    expected, found_minutes = log.minutes(T0 - 1, end), again.minutes(T0 - 1, end)
+    for one, two in zip(expected, found_minutes, strict=True):
+        assert one == pytest.approx(two, rel=1e-9, abs=1e-6)
+    assert again.add_all(trades) == 0
+
+
+def test_a_missing_stored_minute_is_where_the_flow_begins() -> None:
+    log, trades = filled_log(13)
+    end = trades[-1].ts
+    count = (end - T0) // MINUTE
+    bodies = [log.seconds(T0 + i * MINUTE, T0 + (i + 1) * MINUTE) for i in range(count)]
+    again = FlowLog(BTC)
+    again.restore(log.dump(end))
+    lost = 7
+    for body in bodies[:lost] + bodies[lost + 1 :]:
+        again.load_seconds(body)
+    assert again.started_ts == T0 + (lost + 1) * MINUTE
+    check(again, trades, T0, end)
+    for nonsense in (b"", bodies[lost] + b"x"):
+        with pytest.raises(ValueError, match=r".+"):
+            again.load_seconds(nonsense)
+    with pytest.raises(ValueError, match="whole"):
+        log.seconds(T0 + 1, T0 + 1000)
+
+
+def test_minutes_that_change_after_they_were_stored_are_named() -> None:
+    log = FlowLog(BTC, T0)
+    log.add(trade(T0 + 1000, 1, 1, id_="1"))
+    log.seconds(T0, T0 + MINUTE)
+    log.add(trade(T0 + MINUTE - 5, 1, 1, id_="2"))  # in order, but already stored
+    log.add(trade(T0 + MINUTE + 5, 1, 1, id_="3"))
+    log.add(trade(T0 + MINUTE, 1, 1, id_="4"))
+    log.add(trade(T0 + MINUTE + 1, 1, 1, id_="5"))
+    assert log.late_minutes() == [T0 + MINUTE]
+    assert log.late_minutes() == []
+    again = FlowLog(BTC)
+    again.restore(log.dump(T0 + 2 * MINUTE + 500))
+    again.add(trade(T0 + MINUTE + 100, 1, 1, id_="3"))
+    again.mark_gap(T0 + MINUTE, T0 + 2 * MINUTE)
+    again.add(trade(T0 + MINUTE + 200, 1, 1, id_="6"))
+    assert again.late_minutes() == [T0 + 2 * MINUTE]
+
+
+def test_a_late_trade_finds_its_row_of_whatever_length() -> None:
+    trades = stream(14, 3000)
+    late = [trade(trades[i].ts + 1, 100, 1, id_=f"l{i}") for i in (5, 900, 2000, 2900)]
+    log = FlowLog(BTC, T0 - 1, ticks=200, seconds=600, minutes=100_000)
+    log.add_all(trades)
+    log.mark_gap(T0 - 1, trades[-1].ts)
+    assert log.add_all(late) == 4
+    for since in (T0 - 1, T0 + 30 * MINUTE, trades[-300].ts):
+        check(log, trades + late, since, trades[-1].ts)
+
+
+def test_what_was_dropped_is_not_known_any_more() -> None:
+    trades = stream(15, 4000, steps=(1000, 4000))
+    log = FlowLog(BTC, T0 - 1, ticks=200, seconds=300, minutes=40)
+    log.add_all(trades[:3000])
+    assert log.started_ts is not None
+    assert log.started_ts > trades[0].ts
+    assert log.watched_since == T0 - 1
+    check(log, trades[:3000], T0, trades[2999].ts)
+    assert log.window(T0, trades[2999].ts).since == log.started_ts
+    assert log.minutes(T0, trades[2999].ts)[0][0] >= log.started_ts // MINUTE * MINUTE
+
+
+def test_logs_share_one_room_and_the_oldest_trades_give_way() -> None:
+    room = Room(3000, 2500, 900)
+    logs, each = [], []
+    for i in range(12):  # one trades ten times as often as the others
+        steps = (100, 300) if i == 0 else (1000, 3000)
+        each.append(stream(20 + i, 9000 if i == 0 else 900, steps=steps))
+        logs.append(FlowLog(BTC, T0 - 1, room=room))
+    rows = sorted(((t.ts, i, t) for i, mine in enumerate(each) for t in mine), key=lambda r: r[:2])
+    for start in range(0, len(rows), 40):
+        for i, log in enumerate(logs):
+            log.take([t for _ts, owner, t in rows[start : start + 40] if owner == i])
+        counts = room.counts()
+        assert all(n <= most * 1.35 for n, most in zip(counts, room.most, strict=True))
+    for log, mine in zip(logs, each, strict=True):
+        check(log, mine, T0, mine[-1].ts)
+        assert log.trades == len(mine)
+    ticks = [log.ticks.stamps[0] for log in logs]
+    assert max(ticks) - min(ticks) < 600_000  # all reach back about as far
+    assert log.window(mine[-1].ts - 3 * MINUTE, mine[-1].ts).exact
+
+
+def test_the_room_forgets_logs_that_are_gone() -> None:
+    room = Room(100, 100, 100)
+    for i in range(30):
+        FlowLog(BTC, T0 - 1, room=room).take(stream(i, 90))
+    gc.collect()
+    assert room.counts() == [0, 0, 0]

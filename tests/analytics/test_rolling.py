@@ -4,11 +4,12 @@ import math
 import statistics
 
 import pytest
-from flow_samples import T0
+from flow_samples import T0, brute, delta, gross, trade
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.rolling import EwMean, RollingSum, RollingWindows, Welford
+from market.types import DAY, Trade
 
 EVENTS = st.lists(
     st.tuples(st.integers(0, 40_000), st.floats(0.01, 1e6), st.booleans()), min_size=1, max_size=150
@@ -94,3 +95,88 @@ def test_an_exponential_mean_is_half_way_after_its_half_life() -> None:
     assert live.get() == pytest.approx(5.0)
     live.update(T0 + 60_000, 10.0)
     assert live.get() == pytest.approx(10.0, abs=1e-6)
+
+
+@given(
+    events=st.lists(
+        st.tuples(st.integers(-400_000, 40_000), st.floats(0.01, 1e6), st.booleans()),
+        min_size=1,
+        max_size=120,
+    ),
+    sizes=st.lists(st.integers(1, 9), min_size=1),
+)
+@settings(max_examples=120, deadline=None)
+def test_late_trades_count_where_they_belong_in_batches_of_any_size(
+    events: list[tuple[int, float, bool]], sizes: list[int]
+) -> None:
+    windows, one_by_one, ts, newest = RollingWindows(), RollingWindows(), T0, 0
+    trades: list[Trade] = []
+    counted: list[Trade] = []  # those that were not too late for the longest window
+    for step, value, bought in events:
+        ts = max(T0, ts + step)
+        trades.append(trade(ts, value, 1.0, "buy" if bought else "sell"))
+        newest = max(newest, -(-ts // 1000))
+        if -(-ts // 1000) > newest - 900:
+            counted.append(trades[-1])
+        one_by_one.update(ts, value, bought=bought)
+    at = 0
+    while at < len(trades):
+        size = sizes[at % len(sizes)]
+        windows.take(trades[at : at + size])
+        at += size
+    now = newest * 1000
+    found = windows.get(now)
+    for minutes in (1, 5, 15):
+        inside = brute(counted, now - minutes * 60_000, now)
+        assert found[minutes].volume == pytest.approx(gross(inside), abs=1e-6)
+        assert found[minutes].delta == pytest.approx(delta(inside), abs=1e-6)
+        assert found[minutes].n == len(inside) == one_by_one.get(now)[minutes].n
+    assert windows.dropped == one_by_one.dropped == len(trades) - len(counted)
+    last, before = (brute(counted, now - m * 60_000, now - (m - 1) * 60_000) for m in (1, 2))
+    assert windows.acceleration(now) == len(last) - len(before)
+    assert windows.delta_acceleration(now) == pytest.approx(delta(last) - delta(before), abs=1e-6)
+    start = (now - 1) // DAY * DAY
+    day, sum_, n = windows.session(now)
+    assert (day, n) == (start, len(brute(trades, start, now)))
+    assert sum_ == pytest.approx(delta(brute(trades, start, now)), abs=1e-6)
+
+
+def test_the_day_begins_anew_after_midnight_and_keeps_its_late_trades() -> None:
+    windows, midnight = RollingWindows(), T0 // DAY * DAY + DAY
+    windows.take([trade(midnight - 5, 1, 1), trade(midnight, 10, 1)])
+    assert windows.session(midnight) == (midnight - DAY, 11.0, 2)
+    assert windows.session(midnight + 1) == (midnight, 0.0, 0)
+    windows.take([trade(midnight + 1, 100, 1, "sell"), trade(midnight - 1, 1000, 1)])
+    assert windows.session(midnight + 1) == (midnight, -100.0, 1)
+    windows.take([trade(midnight + 5 * 3_600_000, 7, 1), trade(midnight + 2, 3, 1)])
+    assert windows.session(midnight + DAY) == (midnight, -90.0, 3)
+
+
+@given(events=EVENTS, half=st.integers(0, 150))
+@settings(max_examples=60, deadline=None)
+def test_a_dump_of_the_windows_goes_on_where_it_was_made(
+    events: list[tuple[int, float, bool]], half: int
+) -> None:
+    one, two, ts = RollingWindows(), RollingWindows(), T0
+    for i, (step, value, bought) in enumerate(events):
+        if i == half:
+            two.restore(one.dump())
+        ts += step
+        one.update(ts, value, bought=bought)
+        if i >= half:
+            two.update(ts, value, bought=bought)
+    if len(events) > half:
+        for minutes, found in two.get(ts).items():
+            assert found.volume == pytest.approx(one.get(ts)[minutes].volume, rel=1e-9, abs=1e-6)
+            assert found.n == one.get(ts)[minutes].n
+        assert two.session(ts) == one.session(ts)
+
+
+def test_a_window_takes_less_room_than_its_ring_of_seconds_would() -> None:
+    windows = RollingWindows()
+    for i in range(20_000):
+        windows.update(T0 + i * 250, 5.0, bought=i % 3 == 0)
+    size = sum(len(each) for each in windows.dump()[3] if isinstance(each, bytes))
+    assert size <= 900 * 2 * 17
+    assert windows.get(T0 + 20_000 * 250)[1].buy_share == pytest.approx(1 / 3, abs=0.01)
+    assert windows.get(T0 + 90_000_000)[1].buy_share is None

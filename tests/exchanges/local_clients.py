@@ -1,6 +1,7 @@
 """A local server over the test market, and unmodified ccxt.pro clients aimed at it by /clients.json alone."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,8 @@ import ccxt.pro
 
 from exchanges.local.server import LocalServer
 from market.clock import FixedClock
+
+TICK = 0.01  # seconds of wall time between two looks of a server in a hurry
 
 
 @asynccontextmanager
@@ -64,3 +67,65 @@ async def watched(call: Any, clock: FixedClock, step: int = 200) -> Any:
     task = asyncio.ensure_future(call)
     await until(task.done, clock=clock, step=step)
     return task.result()
+
+
+class Heard:
+    """Everything that comes over one websocket; its tests let the server look every `TICK` seconds."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, clock: FixedClock) -> None:
+        self.ws = ws
+        self.clock = clock
+        self.messages: list[aiohttp.WSMessage] = []
+        self.ended: aiohttp.WSMessage | None = None
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        while True:
+            message = await self.ws.receive()
+            if message.type in (
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.CLOSED,
+                aiohttp.WSMsgType.CLOSING,
+                aiohttp.WSMsgType.ERROR,
+            ):
+                self.ended = message
+                return
+            self.messages.append(message)
+
+    def rows(self, stream: str = "btcusdt@aggTrade") -> list[dict[str, Any]]:
+        """The readable events of a combined stream, in the order of arrival."""
+        found = []
+        for message in self.messages:
+            try:
+                body = json.loads(message.data)
+            except (ValueError, TypeError):
+                continue
+            if isinstance(body, dict) and body.get("stream") == stream:
+                found.append(body["data"])
+        return found
+
+    def ids(self, stream: str = "btcusdt@aggTrade") -> list[int]:
+        """Trade numbers in the order of arrival."""
+        return [row["a"] for row in self.rows(stream)]
+
+    async def market(self, ms: int, step: int = 500) -> None:
+        """Let so much market time pass while the server pumps."""
+        for _ in range(ms // step):
+            self.clock.advance(step)
+            await asyncio.sleep(1.5 * TICK)
+        await asyncio.sleep(5 * TICK)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self.ws.close()
+
+
+@asynccontextmanager
+async def dialled(url: str, path: str, clock: FixedClock) -> AsyncIterator[Heard]:
+    async with aiohttp.ClientSession() as session:
+        found = Heard(await session.ws_connect(f"{url}{path}", autoping=False), clock)
+        try:
+            yield found
+        finally:
+            await found.close()

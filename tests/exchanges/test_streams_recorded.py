@@ -1,4 +1,4 @@
-"""The decoders read every recorded message of the channels they use."""
+"""The decoders read every recorded message of the channels they use, and what a sample says is what they tell."""
 
 import gzip
 import json
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from exchanges.streams.binance import BinanceTrades
-from exchanges.streams.bybit import BybitTrades
+from exchanges.streams.binance import BinanceBooks, BinancePerps, BinanceSpot
+from exchanges.streams.bybit import BybitPerps
 from exchanges.streams.decoder import Decoder
-from exchanges.streams.hyperliquid import HyperliquidTrades
-from exchanges.streams.okx import OkxTrades
+from exchanges.streams.hyperliquid import Hyperliquid
+from exchanges.streams.okx import OkxPublic, OkxTrades
 from market.clock import FixedClock
-from market.types import Instrument, OpenInterest, Side, Trade
+from market.types import BookChange, Context, Instrument, Liquidation, PositionSide, Side, Trade
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("TIDEMARK_DATA", ROOT.parent / "shared/data")) / "ws_messages"
@@ -67,7 +67,7 @@ def trades(decoder: Decoder, *frames: Any) -> list[Trade]:
 def test_binance_samples(exchange: str, name: str, side: Side) -> None:
     message = single(exchange, name)
     row = message.get("data", message)
-    (found,) = trades(made(BinanceTrades, "binance", row["s"]), message)
+    (found,) = trades(made(BinancePerps, "binance", row["s"]), message)
     assert (found.ts, found.side, found.id) == (row["T"], side, str(row["a"]))
     assert (found.price, found.amount) == (float(row["p"]), float(row["q"]))
 
@@ -84,7 +84,7 @@ def test_binance_recordings_have_the_sum_of_their_rows_and_no_holes_in_their_ids
     frames = recorded(file, '"aggTrade"')
     rows = [json.loads(frame)["data"] for frame in frames]
     assert rows
-    found = trades(made(BinanceTrades, "binance", *{row["s"] for row in rows}), *frames)
+    found = trades(made(BinancePerps, "binance", *{row["s"] for row in rows}), *frames)
     signed = sum(t.amount if t.side is Side.BUY else -t.amount for t in found)
     assert signed == pytest.approx(sum(float(r["q"]) * (-1 if r["m"] else 1) for r in rows))
     ids = {
@@ -96,7 +96,7 @@ def test_binance_recordings_have_the_sum_of_their_rows_and_no_holes_in_their_ids
 
 def test_bybit_sample() -> None:
     message = single("bybit", "ccxt_sample_handle_trades#1")
-    (found,) = trades(made(BybitTrades, "bybit", "BTCUSDT"), message)
+    (found,) = trades(made(BybitPerps, "bybit", "BTCUSDT"), message)
     assert (found.ts, found.price, found.amount, found.side) == (
         1672304486865, 16578.5, 0.001, Side.BUY,
     )  # fmt: skip
@@ -128,12 +128,136 @@ def test_hyperliquid_recording_and_context() -> None:
     frames = [frame for frame in frames if json.loads(frame)["channel"] == "trades"]
     rows = [row for frame in frames for row in json.loads(frame)["data"]]
     assert rows
-    found = trades(made(HyperliquidTrades, "hyperliquid", "BTC"), *frames)
+    found = trades(made(Hyperliquid, "hyperliquid", "BTC"), *frames)
     assert [(t.ts, t.price, t.amount, t.side is Side.BUY, t.id) for t in found] == [
         (r["time"], float(r["px"]), float(r["sz"]), r["side"] == "B", str(r["tid"])) for r in rows
     ]
-    context = single("hyperliquid", "ccxt_sample_handle_active_asset_ctx#1")
-    (interest,) = made(HyperliquidTrades, "hyperliquid", "BTC").decode(json.dumps(context))
-    assert isinstance(interest, OpenInterest)
-    assert interest.amount == 688.11
-    assert interest.value == pytest.approx(688.11 * 14.3161)
+
+
+def test_hyperliquid_context_sample() -> None:
+    message = single("hyperliquid", "ccxt_sample_handle_active_asset_ctx#1")
+    (found,) = made(Hyperliquid, "hyperliquid", "BTC").decode(json.dumps(message))
+    assert isinstance(found, Context)
+    assert (found.interest, found.mark, found.index) == (688.11, 14.3161, 14.32)
+    assert found.interest_value == pytest.approx(688.11 * 14.3161)
+    assert (found.rate, found.interval_h) == (0.0000125, 1.0)
+
+
+def changes(decoder: Decoder, frames: list[str]) -> list[BookChange]:
+    found = []
+    for frame in frames:
+        (event,) = decoder.decode(frame)
+        assert isinstance(event, BookChange)
+        found.append(event)
+    assert decoder.bad == 0
+    return found
+
+
+def floats(side: list[Any]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(level[0]), float(level[1])) for level in side)
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("binanceusdm/recording_2024_08_08_btcusdt_trade_depth_bookticker.jsonl.gz", BinanceBooks),
+        ("binanceusdm/recording_2021_07_22_4symbols.jsonl.gz", BinanceBooks),
+        ("binance/recording_2024_08_08_btcusdt_trade_depth_bookticker.jsonl.gz", BinanceSpot),
+        ("binance/recording_2021_10_12_4symbols.jsonl.gz", BinanceSpot),
+    ],
+)
+def test_binance_book_recordings_are_chained_without_a_hole(file: str, kind: type[Decoder]) -> None:
+    frames = recorded(file, '"depthUpdate"')
+    rows = [json.loads(frame)["data"] for frame in frames]
+    assert rows
+    found = changes(made(kind, "binance", *{row["s"] for row in rows}), frames)
+    last: dict[str, int] = {}
+    for row, each in zip(rows, found, strict=True):
+        assert (each.bids, each.asks) == (floats(row["b"]), floats(row["a"]))
+        assert each.ts == row.get("T", row["E"])
+        if row["s"] in last:
+            expected = each.first - 1 if each.before is None else each.before
+            assert expected == last[row["s"]]
+        last[row["s"]] = each.last
+        assert (each.before is None) == (kind is BinanceSpot)
+
+
+def test_okx_book_recording() -> None:
+    file = "okx/recording_2022_05_13_3instruments.jsonl.gz"
+    frames = [frame for frame in recorded(file, '"books"') if '"action"' in frame]
+    told = [json.loads(frame) for frame in frames]
+    decoder = made(OkxPublic, "okx", *{each["arg"]["instId"] for each in told})
+    for message, each in zip(told, changes(decoder, frames), strict=True):
+        (row,) = message["data"]
+        assert (each.bids, each.asks) == (floats(row["bids"]), floats(row["asks"]))
+        assert (each.ts, each.whole) == (int(row["ts"]), message["action"] == "snapshot")
+
+
+def test_hyperliquid_book_recording() -> None:
+    file = "hyperliquid/recording_2025_01_26_btc_l2book_trades.jsonl.gz"
+    frames = [each for each in recorded(file, '"l2Book"') if '"levels"' in each]
+    assert frames
+    for frame, each in zip(
+        frames, changes(made(Hyperliquid, "hyperliquid", "BTC"), frames), strict=True
+    ):
+        bids, asks = json.loads(frame)["data"]["levels"]
+        assert each.bids == tuple((float(row["px"]), float(row["sz"])) for row in bids)
+        assert each.asks == tuple((float(row["px"]), float(row["sz"])) for row in asks)
+        assert each.whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "exchange", "name", "id_", "told"),
+    [
+        (
+            BinancePerps, "binance", "ccxt_sample_handle_liquidation#1", "BTCUSDT",
+            (1698871323059, 34959.70, 1.437, PositionSide.SHORT, True),
+        ),
+        (
+            BinancePerps, "binanceusdm", "liquidation_stream", "BTCUSDT",
+            (1568014460893, 9910.12345678, 0.014, PositionSide.LONG, True),
+        ),
+        (
+            BybitPerps, "bybit", "ccxt_sample_handle_liquidation#2", "ROSEUSDT",
+            (1739502302929, 0.04499, 20000.0, PositionSide.SHORT, False),
+        ),
+        (
+            OkxPublic, "okx", "ccxt_sample_handle_liquidation#1", "IOST-USDT-SWAP",
+            (1692266434010, 0.007831, 13.0, PositionSide.SHORT, True),
+        ),
+    ],
+)  # fmt: skip
+def test_liquidation_samples(
+    kind: type[Decoder], exchange: str, name: str, id_: str, told: tuple[Any, ...]
+) -> None:
+    (found,) = made(kind, exchange, id_).decode(json.dumps(single(exchange, name)))
+    assert isinstance(found, Liquidation)
+    assert (found.ts, found.price, found.amount, found.position, found.sample) == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "exchange", "name", "id_", "told"),
+    [
+        (
+            BinancePerps, "binance", "ccxt_sample_parse_ws_ticker#1", "BTCUSDT",
+            {"ts": 1562305380000, "mark": 11794.15, "index": 11784.62659091, "rate": 0.00038167,
+             "next_ts": 1562306400000, "interval_h": None},
+        ),
+        (
+            BybitPerps, "bybit", "ccxt_sample_handle_ticker#1", "BTCUSDT",
+            {"ts": 1673272861686, "mark": 17217.33, "index": 17227.36, "rate": -0.000212,
+             "next_ts": 1673280000000, "interest": 68744.761, "interest_value": 1183601235.91},
+        ),
+        (
+            OkxPublic, "okx", "ws_funding_rate", "BTC-USDT-SWAP",
+            {"ts": 1744590349506, "rate": 0.0001, "predicted": 0.0002, "interval_h": 8.0,
+             "next_ts": 1744590349506, "mark": None},
+        ),
+    ],
+)  # fmt: skip
+def test_context_samples(
+    kind: type[Decoder], exchange: str, name: str, id_: str, told: dict[str, Any]
+) -> None:
+    (found,) = made(kind, exchange, id_).decode(json.dumps(single(exchange, name)))
+    assert isinstance(found, Context)
+    assert {key: getattr(found, key) for key in told} == told

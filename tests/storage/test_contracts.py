@@ -4,18 +4,24 @@ import inspect
 
 import pytest
 
+from alerts.monitors.types import MonitorStore
 from alerts.types import AlertStore
-from exchanges.types import SampleStore
+from exchanges.types import CheckpointStore, GapStore, SampleStore
 from handlers.types import ButtonStore, InboxStore, PeopleStore
 from storage.alerts import Alerts
 from storage.buttons import Buttons
+from storage.checkpoints import Checkpoints
 from storage.inbox import Inbox
+from storage.monitors import Monitors
 from storage.people import People
 from storage.samples import Samples
 
 PROMISES = [
     (AlertStore, Alerts),
     (SampleStore, Samples),
+    (GapStore, Samples),
+    (CheckpointStore, Checkpoints),
+    (MonitorStore, Monitors),
     (ButtonStore, Buttons),
     (InboxStore, Inbox),
     (PeopleStore, People),

@@ -61,6 +61,7 @@ class Minute:
     activity: Floats
     lean: Floats
     depth: Floats  # of the book, relative to the usual
+    prints: Floats  # trades of each side, at least
     forced: Forced | None
 
 
@@ -127,6 +128,7 @@ class Engine:
             price=np.array([row.price for row in rows]),
             activity=np.array([row.activity for row in rows]),
             lean=np.array([row.lean for row in rows]),
+            prints=np.array([row.prints for row in rows]),
             forced=forced,
         )
 
@@ -194,6 +196,7 @@ class Engine:
             activity=activity,
             lean=lean,
             depth=push.depth,
+            prints=push.prints,
             forced=forced,
         )
 

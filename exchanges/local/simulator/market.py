@@ -14,7 +14,7 @@ from exchanges.local.simulator.paths import Stretch
 from exchanges.local.simulator.scenarios import OUTAGE, Event, Scenario, check
 from exchanges.local.simulator.tape import Recent
 from exchanges.local.simulator.tiers import tier_table
-from exchanges.local.simulator.view import View
+from exchanges.local.simulator.view import Looked, View
 from market.clock import Clock, MarketClock
 from market.types import (
     EXCHANGES,
@@ -43,6 +43,7 @@ _TABLES = {
     "coingecko": frozenset({"market_caps"}),
 }
 _BASES = {coin.base: coin for coin in COINS}
+_BOOKS = 1000  # books that are remembered for as long as nothing happens
 
 
 class SimulatedMarket:
@@ -74,6 +75,7 @@ class SimulatedMarket:
         self._instruments = [
             instrument for listed in self._listed.values() for instrument in listed
         ]
+        self._books: dict[tuple[Instrument, int], Looked] = {}
         self._grids = {i: (Grid(i.price_step), Grid(i.amount_step)) for i in self._instruments}
         for scenario in scenarios:
             self._add(check(scenario), self.start + int(scenario.seconds * 1000))
@@ -98,6 +100,7 @@ class SimulatedMarket:
         if desk and scenario.name != "outage":
             desk.add_events([event])
             desk.rewind(at // MINUTE)
+            self._books.clear()
 
     # --- what there is
 
@@ -143,7 +146,14 @@ class SimulatedMarket:
     def book(self, instrument: Instrument, depth: int) -> OrderBook | None:
         """Resting orders around the last trade."""
         view = self._view(instrument)
-        return view.book(key(self._seed, instrument.key), depth) if view and depth > 0 else None
+        if not view or depth <= 0:
+            return None
+        place = (instrument, depth)
+        looked = view.book(key(self._seed, instrument.key), depth, self._books.get(place))
+        if len(self._books) > _BOOKS:
+            self._books.clear()
+        self._books[place] = looked
+        return looked.book
 
     def ticker(self, instrument: Instrument) -> Ticker | None:
         """The last 1440 minutes, the running one included."""

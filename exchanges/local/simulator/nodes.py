@@ -82,8 +82,8 @@ def nodes(terms: Terms, path: Stretch, offset: Floats, exchange: str) -> Nodes:
         bid=bid,
         buys=buys,
         sells=sells,
-        buy_prints=_prints(buys, terms.lot_print, most),
-        sell_prints=_prints(sells, terms.lot_print, most),
+        buy_prints=_prints(buys, terms.lot_print, most, path.prints),
+        sell_prints=_prints(sells, terms.lot_print, most, path.prints),
         buy_first=(word >> np.uint64(63)).astype(np.bool_),
         spread=terms.spread,
     )
@@ -127,9 +127,11 @@ def _volume(word: Bits, points: int) -> Floats:
     return draw**2.5 / _GAMMA_5_2 if points == 60 else draw
 
 
-def _prints(lots: Ints, usual: float, most: int) -> Ints:
+def _prints(lots: Ints, usual: float, most: int, least: Floats | None) -> Ints:
     """How many prints so many lots are split into; each has at least one lot."""
     wanted = np.minimum(1 + (lots / usual).astype(np.int64), most)
+    if least is not None:
+        wanted = np.maximum(wanted, least.astype(np.int64))
     return np.minimum(wanted, lots)
 
 

@@ -43,6 +43,7 @@ class Stretch:
     activity: Floats  # trading at each point relative to the usual
     lean: Floats  # taker imbalance at each point, -1 to 1
     forced: Forced | None
+    prints: Floats | None = None  # trades of each side at each point, at least; None: no minimum
 
 
 class History:

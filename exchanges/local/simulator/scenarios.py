@@ -14,9 +14,10 @@ from exchanges.local.simulator.coins import COINS
 from exchanges.local.simulator.noise import Flags, Floats, key
 from market.types import EXCHANGES, MINUTE
 
-NAMES = ("calm", "volume-spike", "cascade", "divergence", "funding-squeeze", "outage")
+NAMES = ("calm", "volume-spike", "cascade", "divergence", "funding-squeeze", "outage", "burst")
 OUTAGE = 90_000  # ms
 _FIRST, _EVERY = 60.0, 600.0  # seconds after the start
+_CRUMBS = 3500.0  # below what a point of the tape has random numbers for
 _BAR = 15  # minutes of the candle a volume spike is made for
 _BASES = {coin.base: coin for coin in COINS}
 
@@ -92,6 +93,9 @@ class Push:
         default_factory=lambda: np.zeros(60)
     )  # how much of the imbalance is the scenario's
     depth: Floats = field(default_factory=lambda: np.ones(60))  # factor on resting orders
+    prints: Floats = field(
+        default_factory=lambda: np.zeros(60)
+    )  # trades of each side and instrument in a second, at least
 
 
 class Ground(Protocol):
@@ -130,6 +134,7 @@ class Event:
             "cascade": self._cascade,
             "divergence": self._divergence,
             "funding-squeeze": self._squeeze,
+            "burst": self._burst,
         }[self.scenario.name](push, age)
 
     def _calm(self, push: Push, age: Floats) -> None:
@@ -182,6 +187,13 @@ class Event:
         push.depth[(age >= 480) & (age < 660)] *= 0.4
         up = 0.006 * self._unit
         push.drive += up * _ramp(age, 0, 480) - (up + self.reach) * _ramp(age, 480, 555)
+
+    def _burst(self, push: Push, age: Floats) -> None:
+        """Fifteen seconds of heavy trading in crumbs: 40,000 to 100,000 trades on each of Bitcoin's instruments."""
+        on = (age >= 0) & (age < 15)
+        push.least[on] = np.maximum(push.least[on], 25.0)
+        push.prints[on] = _CRUMBS
+        _lean(push, on, 0.0, 1.0)
 
 
 def premium_push(events: Sequence[Event], ts: Floats) -> Floats:

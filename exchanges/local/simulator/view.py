@@ -1,6 +1,7 @@
 """One instrument at one moment: candles, trades, the last price and what follows from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,13 @@ from exchanges.local.simulator.engine import DEPTH
 from exchanges.local.simulator.noise import Ints
 from exchanges.local.simulator.tape import Tape
 from market.types import MINUTE, Candle, Instrument, OrderBook, Side, Ticker, Trade
+
+
+class Looked(NamedTuple):
+    """A book, and the best bid and the second that it follows from."""
+
+    about: tuple[int, int]
+    book: OrderBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +101,12 @@ class View:
         """Quote volume of the last 1440 minutes."""
         return int(self._last_day()[6].sum()) * self._worth
 
-    def book(self, stream: int, depth: int) -> OrderBook:
-        """Resting orders around the last trade; sizes change every second."""
+    def book(self, stream: int, depth: int, last: Looked | None = None) -> Looked:
+        """Resting orders around the last trade; sizes change every second. `last`: what was seen last."""
         _, bid = self.last()
+        about = (bid, self.now // 1000)
+        if last is not None and last.about == about:
+            return Looked(about, replace(last.book, ts=self.now))
         share = volume_share(self.desk.coin, self.instrument.exchange, self.instrument.perp)
         usd = DEPTH * self.desk.coin.volume * share * self.desk.thickness(self.now)
         lean = 0.6 * self.desk.lean(self.now)
@@ -116,13 +127,14 @@ class View:
             )
             levels = zip(at.tolist(), lots.tolist(), strict=True)
             sides.append(tuple((self.price.value(k), self.lot.value(n)) for k, n in levels))
-        return OrderBook(
+        book = OrderBook(
             instrument=self.instrument,
             ts=self.now,
             bids=sides[0],
             asks=sides[1],
             sequence=self.now // 1000,
         )
+        return Looked(about, book)
 
     @property
     def _worth(self) -> float:

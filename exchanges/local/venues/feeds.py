@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from exchanges.local.pump import Session
 from exchanges.local.source import Source
 from exchanges.local.venues.native import Level, native
-from market.types import TIMEFRAMES, Candle, Instrument
+from market.types import TIMEFRAMES, Candle, Instrument, OrderBook
 
 
 class Channel(ABC):
@@ -22,11 +22,14 @@ class Channel(ABC):
         """What happened in (start, end]."""
 
 
-async def attach(session: Session, key: str, channel: Channel) -> None:
-    """Send the opening and then go on."""
-    for frame in channel.opening(session.clock.now()):
+async def attach(session: Session, key: str, channel: Channel, since: int) -> None:
+    """Send the opening as of `since`, when the subscription was asked for, and then all that followed.
+
+    The clock has moved on by then, in a fast market by seconds: what happened meanwhile is not left out.
+    """
+    for frame in channel.opening(since):
         await session.send(frame)
-    session.subscribe(key, channel)
+    session.subscribe(key, channel, since)
 
 
 class Pace:
@@ -66,6 +69,7 @@ class BookState:
         self._instrument = instrument
         self._depth = depth
         self._sent = False
+        self._seen: OrderBook | None = None
         self.bids: dict[str, str] = {}
         self.asks: dict[str, str] = {}
 
@@ -74,6 +78,9 @@ class BookState:
         book = self._source.book(self._instrument, self._depth)
         if book is None:
             return None
+        seen, self._seen = self._seen, book
+        if seen is not None and seen.bids is book.bids and seen.asks is book.asks:
+            return None  # the source's own levels, untouched
         units = native(self._instrument)
         bids = dict(units.levels(book.bids[: self._depth]))
         asks = dict(units.levels(book.asks[: self._depth]))

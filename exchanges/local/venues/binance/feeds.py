@@ -9,11 +9,13 @@ from exchanges.local.pump import Feed
 from exchanges.local.venues.binance.candles import nothing
 from exchanges.local.venues.binance.prices import average, change, opening
 from exchanges.local.venues.binance.segment import Segment, known
-from exchanges.local.venues.feeds import CandleState
+from exchanges.local.venues.feeds import CandleState, Pace
 from exchanges.local.venues.native import native, plain
 from market.types import TIMEFRAMES, Candle, Instrument, Liquidation, PositionSide, Side, Ticker
 
 Row = dict[str, object]
+
+DEPTH_STEP = 100  # ms between events of a book
 
 
 class Enveloped:
@@ -118,9 +120,12 @@ class Depth:
         self._log: BookLog = segment.books.of(instrument)
         self._log.look()
         self._sent = self._log.version
+        self._pace = Pace(DEPTH_STEP, turns=1)
 
     def frames(self, start: int, end: int) -> Iterable[bytes]:
         """At most one event."""
+        if not self._pace.due(end):
+            return
         self._log.look()
         found = self._log.since(self._sent)
         if found is None:
@@ -136,6 +141,37 @@ class Depth:
         }
         self._sent = found.last
         yield msgspec.json.encode(row)
+
+
+class PartialDepth:
+    """<symbol>@depth5, 10 or 20: the best levels, whole each time; spot events have no name and other fields."""
+
+    def __init__(self, levels: int, segment: Segment, instrument: Instrument) -> None:
+        self._segment, self._instrument, self._levels = segment, instrument, levels
+        self._pace = Pace(DEPTH_STEP, turns=1)
+        self._sent: int | None = None
+
+    def frames(self, start: int, end: int) -> Iterable[bytes]:
+        """The levels, when the book changed."""
+        if not self._pace.due(end):
+            return
+        log = self._segment.books.of(self._instrument)
+        book, before = log.look(), self._sent
+        if book is None or log.version == before:
+            return
+        self._sent, unit = log.version, native(self._instrument)
+        bids, asks = unit.levels(book.bids[: self._levels]), unit.levels(book.asks[: self._levels])
+        if not self._segment.perp:
+            yield msgspec.json.encode({"lastUpdateId": log.version, "bids": bids, "asks": asks})
+            return
+        row: Row = {
+            "e": "depthUpdate",
+            "E": end,
+            "T": book.ts,
+            "s": self._segment.id_of(self._instrument),
+        }
+        row |= {"U": log.version, "u": log.version, "pu": before or log.version - 1}
+        yield msgspec.json.encode(row | {"b": bids, "a": asks})
 
 
 class BestPrices:
@@ -190,6 +226,8 @@ class ForcedOrders:
     def frames(self, start: int, end: int) -> Iterable[bytes]:
         """Events of the seconds that ended in (start, end]."""
         first, last = start // 1000 * 1000 - 1, end // 1000 * 1000 - 1
+        if first == last:
+            return
         largest: dict[tuple[str, int], Liquidation] = {}
         for each in self._segment.source.liquidations("binance", first, last):
             place = (each.instrument.key, each.ts // 1000)

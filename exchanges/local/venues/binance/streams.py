@@ -16,6 +16,7 @@ from exchanges.local.venues.binance.segment import Segment
 from market.types import TIMEFRAMES, Instrument
 
 PUBLIC = ("depth", "bookTicker", "trade")
+PARTIAL_DEPTHS = (5, 10, 20)  # levels
 MARK_STEP, TICKER_STEP = 3000, 1000  # ms
 
 
@@ -109,7 +110,8 @@ class Connection:
         return None if instrument is None else make(instrument)
 
     def _check_category(self, channel: str) -> None:
-        public = channel.partition("@")[0] in PUBLIC
+        kind = channel.partition("@")[0]
+        public = kind in PUBLIC or kind.startswith("depth")
         if self._category and public != (self._category == "public"):
             raise Invalid("Invalid request: invalid stream")
 
@@ -129,6 +131,7 @@ class Connection:
                 TICKER_STEP, lambda now: self._day([one], now, mini=True)
             ),
         }
+        makers |= {f"depth{n}": partial(feeds.PartialDepth, n, segment) for n in PARTIAL_DEPTHS}
         if segment.perp:
             step = TICKER_STEP if speed == "1s" else MARK_STEP
             makers["forceOrder"] = partial(feeds.ForcedOrders, segment)

@@ -72,10 +72,11 @@ class BybitStream:
                 message = f"error:handler not found,topic:{topic}"
                 await _reply(session, request, ok=False, message=message)
                 return
+        now = session.clock.now()  # before the answer: the client counts on all that follows it
         await _reply(session, request, message="subscribe" if category == "spot" else "")
         for topic, channel in channels.items():
             if channel and topic not in session.feeds:
-                await attach(session, topic, channel)
+                await attach(session, topic, channel, now)
 
     def _channel(self, category: str, topic: str) -> Channel | None:
         """The channel of a topic; None where there is none."""

@@ -6,6 +6,7 @@ from itertools import count
 
 import msgspec
 
+from exchanges.local.past_trades import trades_until
 from exchanges.local.source import Source
 from exchanges.local.venues.feeds import BookState, Change, Channel
 from exchanges.local.venues.native import native, plain
@@ -45,7 +46,8 @@ class MarketTrades(Channel):
 
     def opening(self, now: int) -> Iterable[bytes]:
         """The snapshot."""
-        yield self._message("snapshot", now, self._source.recent_trades(self._instrument, RECENT))
+        recent = trades_until(self._source, self._instrument, now, RECENT)
+        yield self._message("snapshot", now, recent)
 
     def frames(self, start: int, end: int) -> Iterable[bytes]:
         """Updates in the order of time; one product a message."""

@@ -71,12 +71,13 @@ class Connection:
         mine = self._channels.setdefault(channel, [])
         fresh = [each for each in products if each not in mine]
         mine += fresh
+        now = session.clock.now()  # before the answer: the client counts on all that follows it
         await self._confirm(session)
         if channel == "heartbeats":
-            await attach(session, channel, Heartbeats(self._sequence))
+            await attach(session, channel, Heartbeats(self._sequence), now)
         for each in fresh if channel in _MAKERS else ():
             made = _MAKERS[channel](self._source, self._listing.spots[each], self._sequence)
-            await attach(session, f"{channel}:{each}", made)
+            await attach(session, f"{channel}:{each}", made, now)
 
     async def _unsubscribe(self, session: Session, channel: str, products: list[str]) -> None:
         """Without products: the whole channel."""

@@ -67,8 +67,9 @@ class HyperliquidStream:
         if channel is None:
             await _send(session, "error", f"Invalid subscription {text}")
             return
+        now = session.clock.now()  # before the answer: the client counts on all that follows it
         await _send(session, "subscriptionResponse", {"method": "subscribe", "subscription": asked})
-        await attach(session, key, channel)
+        await attach(session, key, channel, now)
 
     async def _unsubscribe(self, session: Session, asked: Subscription, text: str) -> None:
         key = _key(asked)

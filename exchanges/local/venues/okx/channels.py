@@ -14,7 +14,9 @@ from exchanges.local.venues.okx.rows import (
     book_levels,
     candle_row,
     checksum,
+    family,
     funding_row,
+    index_row,
     interest_row,
     liquidation_rows,
     mark_row,
@@ -191,16 +193,36 @@ def mark_price(source: Source, instrument: Instrument) -> Channel:
     return Row({"channel": "mark-price", "instId": instrument.id}, Pace(200, turns=4), row)
 
 
+def index_tickers(source: Source, swap: Instrument) -> Channel:
+    """The index that a swap is on, ten times a second; its id is the pair's: BTC-USDT."""
+
+    def row() -> dict[str, str] | None:
+        found = source.funding(swap)
+        return index_row(found) if found and found.index is not None else None
+
+    return Row({"channel": "index-tickers", "instId": family(swap)}, Pace(100, turns=4), row)
+
+
 class Liquidations(Channel):
-    """liquidation-orders: all of an instType in one subscription."""
+    """liquidation-orders: all of an instType in one subscription, once a second.
+
+    Closes of one instrument that fall together are the `details` of one row.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._pace = Pace(1000)
+        self._since: int | None = None
         self._arg = {"channel": "liquidation-orders", "instType": "SWAP"}
 
     def frames(self, start: int, end: int) -> Iterable[bytes]:
         """One message with a row an instrument."""
-        rows = liquidation_rows(self._source.liquidations("okx", start, end))
+        since = start if self._since is None else self._since
+        self._since = since
+        if not self._pace.due(end):
+            return
+        self._since = end
+        rows = liquidation_rows(self._source.liquidations("okx", since, end))
         if rows:
             yield message(self._arg, rows)
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from exchanges.local.past_trades import trades_between
 from exchanges.local.source import Source
 from exchanges.local.venues.listing import BadQuery, Listing, integer, limit
 from exchanges.local.venues.native import native, plain
@@ -16,6 +17,7 @@ from exchanges.local.venues.okx.rows import (
     candle_row,
     family,
     funding_row,
+    index_row,
     instrument_row,
     interest_row,
     mark_row,
@@ -30,7 +32,6 @@ Rows = list[Any]
 TYPES = {"SPOT": False, "SWAP": True, "FUTURES": None, "OPTION": None, "MARGIN": None}
 PERIODS = {"5m": 5 * MINUTE, "1H": HOUR, "1D": DAY}
 RECENT_BARS = 1440  # how far market/candles reaches back
-SEARCHED_TRADES = 200_000  # how far history-trades looks for an id
 
 
 class Refused(Exception):
@@ -161,9 +162,7 @@ class OkxRest:
             fitting = family(each) == name if name else each.quote == quote
             found = self._source.funding(each) if fitting else None
             if found and found.index is not None:
-                index = native(each).price(found.index)
-                unknown = dict.fromkeys(("high24h", "low24h", "open24h", "sodUtc0", "sodUtc8"), "")
-                rows.append({"instId": family(each), "idxPx": index, "ts": str(found.ts)} | unknown)
+                rows.append(index_row(found))
         if name and name not in {family(each) for each in self._listing.perps.values()}:
             raise Refused(*UNKNOWN)
         return rows
@@ -263,29 +262,9 @@ class OkxRest:
             start, end = self._window(query, "before", "after")
             trades = self._trades_until(instrument, start, end, count)
         else:
-            trades = self._trades_by_id(
-                instrument, integer(query, "before"), integer(query, "after"), count
-            )
+            newer, older = integer(query, "before"), integer(query, "after")
+            trades = trades_between(self._source, instrument, newer, older, count)
         return trade_rows(self._source, trades[-count:])[::-1]
-
-    def _trades_by_id(
-        self, instrument: Instrument, newer: int | None, older: int | None, count: int
-    ) -> list[Trade]:
-        """The newest with newer < id < older, looked for from the newest trade back."""
-        reach = count
-        while True:
-            recent = self._source.recent_trades(instrument, reach)
-            numbered = [each for each in recent if each.id.isdigit()]
-            fitting = [
-                each
-                for each in numbered
-                if (newer is None or int(each.id) > newer)
-                and (older is None or int(each.id) < older)
-            ]
-            passed = bool(numbered) and newer is not None and int(numbered[0].id) <= newer
-            if len(fitting) >= count or passed or len(recent) < reach or reach >= SEARCHED_TRADES:
-                return fitting[-count:]
-            reach *= 4
 
     def _trades_until(
         self, instrument: Instrument, start: int, end: int, count: int

@@ -241,6 +241,13 @@ def funding_row(found: FundingRate) -> dict[str, str]:
     }
 
 
+def index_row(found: FundingRate) -> dict[str, str]:
+    """The index of a swap; what it did over a day is not known."""
+    unknown = dict.fromkeys(("high24h", "low24h", "open24h", "sodUtc0", "sodUtc8"), "")
+    index = native(found.instrument).price(found.index)
+    return {"instId": family(found.instrument), "idxPx": index, "ts": str(found.ts)} | unknown
+
+
 def mark_row(found: FundingRate) -> dict[str, str]:
     """The mark price."""
     instrument = found.instrument

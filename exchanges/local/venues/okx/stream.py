@@ -82,15 +82,19 @@ class OkxStream:
             named = ",".join(f"{key}:{value}" for key, value in arg.items())
             await _error(session, "60018", f"Wrong URL or {named} doesn't exist.")
             return
+        now = session.clock.now()  # before the answer: the client counts on all that follows it
         await _event(session, "subscribe", arg)
         if _key(arg) not in session.feeds:
-            await attach(session, _key(arg), channel)
+            await attach(session, _key(arg), channel, now)
 
     def _channel(self, access: str, arg: Arg) -> Channel | None:
         """The channel of an argument; None where this socket has none."""
         name = arg.get("channel", "")
         if access == "public" and name == "liquidation-orders" and arg.get("instType") == "SWAP":
             return channels.Liquidations(self._source)
+        if access == "public" and name == "index-tickers":
+            swap = self._listing.perps.get(f"{arg.get('instId', '')}-SWAP")
+            return channels.index_tickers(self._source, swap) if swap else None
         instrument = self._listing.find(arg.get("instId", ""))
         if instrument is None:
             return None
@@ -98,6 +102,9 @@ class OkxStream:
             if name == "trades-all":
                 return channels.TradesAll(self._source, instrument)
             return channels.Candles(self._source, instrument, name) if _bar(name) else None
+        return self._public(name, instrument)
+
+    def _public(self, name: str, instrument: Instrument) -> Channel | None:
         if name in TOPS:
             return channels.Top(self._source, instrument, name, TOPS[name])
         make = PUBLIC.get(name) or (SWAPS.get(name) if instrument.perp else None)
