@@ -2,18 +2,17 @@
 
 import math
 import random
-import tracemalloc
 from collections.abc import Callable, Sequence
 
 from analytics.rolling import RollingWindows
 from analytics.state import ROOM, SymbolState
+from benchmarks.memory import resident
 from benchmarks.row import Row, at_most, seconds, span
 from market.types import HOUR, MINUTE, Context, Instrument, Side, Trade
 
 COUNT = 100_000
 START = 1_790_000_000_000
-STATES, BUSIEST, HOURS = 600, 60.0, 1.5  # instruments, trades a second of the first, hours
-MIB = 1024 * 1024
+STATES, BUSIEST, HOURS = 600, 60.0, 1.0  # instruments, trades a second of the first, hours
 
 
 def rows() -> list[Row]:
@@ -66,7 +65,7 @@ def _naive(trades: Sequence[Trade]) -> RollingWindows:
 def _memory() -> Row:
     """600 instruments, the first with 60 trades a second, the n-th with an n-th of that."""
     kept: list[SymbolState] = []
-    tracemalloc.start()
+    before = resident()
     for i in range(STATES):
         kept.append(SymbolState(_instrument(i), START - 1))
     for minute in range(int(HOURS * 60)):
@@ -77,8 +76,7 @@ def _memory() -> Row:
             state.take_context(_context(state.instrument, begin))
         for state in kept:
             state.snapshot(START + (minute + 1) * MINUTE)
-    used = tracemalloc.get_traced_memory()[0] / MIB
-    tracemalloc.stop()
+    used = resident() - before
     counts = ROOM.counts()
     full = [f"{n / most:.0%}" for n, most in zip(counts, ROOM.most, strict=True)]
     return Row(
@@ -90,7 +88,11 @@ def _memory() -> Row:
 
 def _instrument(number: int) -> Instrument:
     return Instrument(
-        exchange="binance", symbol=f"C{number}/USDT:USDT", base=f"C{number}", quote="USDT", perp=True
+        exchange="binance",
+        symbol=f"C{number}/USDT:USDT",
+        base=f"C{number}",
+        quote="USDT",
+        perp=True,
     )
 
 

@@ -22,6 +22,7 @@ USAGE = "/flow BTC"
 MINUTES = (1, 5, 15)
 MONEY = (60, 15, 5)  # minutes; the longest that is known is shown
 DRAWN = HOUR
+SECOND = 1000
 EVEN = 0.02  # net share of volume below which nobody leads
 Figures = Mapping[str, Reading[Any]]
 LABELS = {
@@ -131,6 +132,9 @@ def session(seen: Live) -> Reading[float]:
     if not starts:
         return seen.total("cvd")
     edge, used = together(starts, day)
+    if seen.now - edge < SECOND:
+        why = _("watched for less than a second")
+        return Reading.missing(why, Status.INSUFFICIENT, venues=seen.total("cvd").venues)
     if seen.now - edge > 2 * MINUTE:  # rows of a minute are exact only from a whole one on
         edge = -(-edge // MINUTE) * MINUTE
     parts = {key: logs[key].window(edge, seen.now) for key in used}

@@ -18,6 +18,7 @@ from market.types import DAY, EXCHANGES, HOUR, Reading, Side, Status
 
 USAGE = "/whales BTC 1m"
 SHOWN = 10
+SECOND = 1000
 MOST = 1e12  # dollars that may be asked for
 Figures = Mapping[str, Reading[Any]]
 
@@ -110,6 +111,11 @@ def figures_of(seen: Live, orders: Sequence[Order]) -> dict[str, Reading[Any]]:
         unknown: Reading[Any] = Reading.missing(why, Status.INSUFFICIENT)
         return dict.fromkeys(names, unknown)
     edge, used = together(starts, seen.now - HOUR)
+    if seen.now - edge < SECOND:
+        young: Reading[Any] = Reading.missing(
+            _("watched for less than a second"), Status.INSUFFICIENT
+        )
+        return dict.fromkeys(names, young)
     inside = [o for o in orders if o.order.instrument.key in used and o.order.ts > edge]
     sums = {s: sum(o.usd for o in inside if o.order.side is s) for s in Side}
     stamps = [

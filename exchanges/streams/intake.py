@@ -204,6 +204,8 @@ class Intake:
             record.known().liquidations.mark_gap(since, now)
         if topic.channel is Channel.TRADES:
             self._begin(record)
+        elif topic.channel is Channel.LIQUIDATIONS:
+            record.known().alive(self._clock.now(), topic.channel)
         feed.accepted.set()
 
     def _refused(self, event: Refused) -> None:

@@ -299,7 +299,12 @@ def priced(prices: list[float], *, numbered: bool) -> list[Trade]:
         ([100, 0.1, 100_000, 102], [100, 102], 2, 2),  # two strangers do not confirm each other
         ([100, 1000, 1010, 990], [100, 1000, 1010, 990], 1, 0),  # the market did move
         ([100, 1000, 1010, 101], [100, 1000, 1010], 2, 0),  # and the way back has to wait as well
-        ([100] + [100 * 1.3**i for i in range(30)], [100] + [100 * 1.3**i for i in range(30)], 0, 0),
+        (
+            [100] + [100 * 1.3**i for i in range(30)],
+            [100] + [100 * 1.3**i for i in range(30)],
+            0,
+            0,
+        ),
         ([100, 16, 16.1], [100, 16, 16.1], 1, 0),
     ],
 )

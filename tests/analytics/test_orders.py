@@ -81,9 +81,7 @@ def test_prints_of_the_vectors_become_their_orders(case: dict[str, Any]) -> None
     assert [(o.ts, str(o.side), o.prints) for o in found] == [
         (o["ts"], o["side"], o["prints"]) for o in wanted
     ]
-    assert all(
-        close(a.value, b["usd"], case["tol"]) for a, b in zip(found, wanted, strict=True)
-    )
+    assert all(close(a.value, b["usd"], case["tol"]) for a, b in zip(found, wanted, strict=True))
 
 
 def test_an_open_order_counts_after_five_milliseconds_and_may_still_grow() -> None:

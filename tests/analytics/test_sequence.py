@@ -22,9 +22,7 @@ def missing(numbers: Sequence) -> set[int]:
     return {each for hole in numbers.holes() for each in range(hole.first, hole.last + 1)}
 
 
-ARRIVALS = st.lists(
-    st.integers(100, 160), min_size=1, max_size=150
-)  # any order, drops, duplicates
+ARRIVALS = st.lists(st.integers(100, 160), min_size=1, max_size=150)  # any order, drops, duplicates
 
 
 @given(arrivals=ARRIVALS)

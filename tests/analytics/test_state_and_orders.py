@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_states import PERP, context, feed, liquidation, noisy, random_trades, totals
 
-from analytics.flow import GAP, SizeClass, TakerOrder, merged, money_readings, size_class, smart_money
+from analytics.flow import (
+    GAP,
+    SizeClass,
+    TakerOrder,
+    merged,
+    money_readings,
+    size_class,
+    smart_money,
+)
 from analytics.state import SymbolState
 from market.types import DAY, HOUR, MINUTE, BookChange, Instrument, Reading, Side, Status, Trade
 
