@@ -8,7 +8,6 @@ costs less than a histogram would, and has no bins. They are not adjusted to the
 import math
 from array import array
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +32,8 @@ class RobustZ:
 
     def __init__(self, length: int = DAY // MINUTE, least: int = LEAST) -> None:
         self._length, self._least = length, least
-        self._order: deque[tuple[int, float]] = deque()
+        self._minutes, self._values = array("q"), array("d")  # packed: many metrics keep a day
+        self._head = 0  # what stands before it is forgotten
         self._sorted = array("d")
         self._latest: tuple[int, float] | None = None  # of the running minute
         self._middle: tuple[float, float] | None = None  # median and MAD, once a minute
@@ -41,7 +41,7 @@ class RobustZ:
 
     def __len__(self) -> int:
         """How many values are learnt."""
-        return len(self._order)
+        return len(self._minutes) - self._head
 
     def update(self, ts: int, value: float) -> float | None:
         """Judge a value, then remember it; its z, None without enough history or without any spread."""
@@ -94,8 +94,7 @@ class RobustZ:
 
     def dump(self) -> dict[str, Any]:
         """As plain values."""
-        minutes = array("q", [minute for minute, _value in self._order])
-        values = array("d", [value for _minute, value in self._order])
+        minutes, values = self._minutes[self._head :], self._values[self._head :]
         latest = None if self._latest is None else list(self._latest)
         return {"minutes": minutes.tobytes(), "values": values.tobytes(), "latest": latest}
 
@@ -104,26 +103,30 @@ class RobustZ:
         minutes, values = array("q"), array("d")
         minutes.frombytes(body["minutes"])
         values.frombytes(body["values"])
-        self._order = deque(zip(minutes, values, strict=True))
+        self._minutes, self._values, self._head = minutes, values, 0
         self._sorted = array("d", sorted(values))
         self._latest = None if body["latest"] is None else (body["latest"][0], body["latest"][1])
         self._middle = None
 
     def _learn(self, minute: int, value: float) -> None:
-        self._order.append((minute, value))
+        self._minutes.append(minute)
+        self._values.append(value)
         insort(self._sorted, value)
         self._middle = None
 
     def _forget(self, minute: int) -> None:
         """Let go of what is older than the row is long."""
-        if self._order and (minute - self._order[-1][0]) * MINUTE > MAX_AGE:
-            self._order.clear()
-            del self._sorted[:]
+        minutes, sorted_ = self._minutes, self._sorted
+        if len(self) and (minute - minutes[-1]) * MINUTE > MAX_AGE:
+            del minutes[:], self._values[:], sorted_[:]
+            self._head, self._middle = 0, None
+        while self._head < len(minutes) and minutes[self._head] < minute - self._length:
+            del sorted_[bisect_left(sorted_, self._values[self._head])]
+            self._head += 1
             self._middle = None
-        while self._order and self._order[0][0] < minute - self._length:
-            _minute, value = self._order.popleft()
-            del self._sorted[bisect_left(self._sorted, value)]
-            self._middle = None
+        if self._head > self._length:
+            del minutes[: self._head], self._values[: self._head]
+            self._head = 0
 
     def _measure(self) -> tuple[float, float] | None:
         if self._middle is None and self._sorted:

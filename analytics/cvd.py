@@ -16,7 +16,7 @@ import numpy as np
 
 from analytics.intake import Intake, merged_spans
 from analytics.rows import FIELDS, SECOND, OldFlow, Sides, pack
-from analytics.ticks import PART, Room
+from analytics.ticks import Room
 from market.types import DAY, HOUR, MINUTE, Instrument
 
 TICKS = 400_000  # newest trades kept one by one
@@ -180,7 +180,10 @@ class FlowLog(Intake):
         known = any(start < until and since < end for start, end in self._covered)
         if until <= since or known or until > self._whole:
             return
+        before = self.size(1)
         self._load(body)
+        if self._room is not None:
+            self._room.take(self.size(1) - before, tier=1)
         self._covered = merged_spans([*self._covered, (since, until)])
         reach = next((start for start, end in self._covered if end >= self._whole), self._whole)
         self._started = max(self._reach, min(reach, self._whole))
@@ -210,27 +213,24 @@ class FlowLog(Intake):
             return len(self.ticks) if tier == 0 else 0
         return len(self._rows.seconds if tier == 1 else self._rows.minutes)
 
-    def oldest(self, tier: int) -> int:
-        """Ts of the oldest of them."""
+    def span(self, tier: int) -> tuple[int, int]:
+        """Ts of the oldest and of the newest of them."""
         if tier == 0 or self._rows is None:
-            return self.ticks.stamps[0]
-        if tier == 1:
-            return self._rows.seconds.oldest() * SECOND
-        return self._rows.minutes.oldest() * MINUTE
+            return self.ticks.stamps[0], self.ticks.stamps[-1]
+        sides, unit = (self._rows.seconds, SECOND) if tier == 1 else (self._rows.minutes, MINUTE)
+        return sides.oldest() * unit, sides.newest() * unit
 
-    def shed(self, tier: int) -> int:
-        """Turn the oldest eighth into longer rows, or drop it where there are none; returns how many fewer."""
-        before = self.size(tier)
+    def shed(self, tier: int, until: int) -> None:
+        """Turn what is not later than `until` into longer rows, or drop it where there are none."""
         if tier == 0:
-            self._shed_ticks()
+            self._shed_ticks(until)
         elif self._rows is not None:
-            sides = self._rows.seconds if tier == 1 else self._rows.minutes
-            unit = SECOND if tier == 1 else MINUTE
-            oldest, newest = sides.oldest() * unit, sides.newest() * unit
-            until = -(-(oldest + (newest - oldest) // PART) // MINUTE) * MINUTE
-            (self._rows.shorten if tier == 1 else self._rows.forget)(until)
+            whole = -(-until // MINUTE) * MINUTE
+            if tier == 1:
+                self._rows.shorten(min(whole, self._floor // MINUTE * MINUTE))
+            else:
+                self._rows.forget(whole)
             self._follow()
-        return before - self.size(tier)
 
     def _old(self, ts: int, base: float, value: float) -> None:
         if self._rows is not None:
@@ -258,12 +258,10 @@ class FlowLog(Intake):
         self._fold_to(floor)
         self._fold_at = most + max(1, most // 4)
 
-    def _shed_ticks(self) -> None:
+    def _shed_ticks(self, until: int) -> None:
         stamps = self.ticks.stamps
         self.ticks.sort()
-        until = stamps[0] + (stamps[-1] - stamps[0]) // PART
-        if len(stamps) > MOST_AT_ONCE:
-            until = min(until, stamps[MOST_AT_ONCE])
+        until = min(until, stamps[-1], stamps[min(MOST_AT_ONCE, len(stamps) - 1)])
         self._fold_to(-(-until // SECOND) * SECOND)
 
     def _fold_to(self, floor: int) -> None:

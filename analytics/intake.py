@@ -1,15 +1,15 @@
 """Which trades count: each once, none from before the start, none that is no trade, and where the feed was blind."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from analytics.seen import Known, SeenIds
-from analytics.sequence import Hole, Sequence
+from analytics.sequence import LATE, Hole
+from analytics.sequence import Sequence as Numbers
 from analytics.ticks import Ticks
 from market.types import MINUTE, Gap, Instrument, Side, Trade
 
-LATE = 10_000  # ms by which trades of one feed may arrive out of order
 AHEAD = MINUTE  # ms; a trade stamped later than it was received by more than this is refused
 GAPS_KEPT = 500
 MINUTES_NOTED = 2_000  # changed minutes that wait to be asked for
@@ -55,7 +55,7 @@ class Intake:
         self._waiting: Trade | None = None
         self._edge = self._limit = 0  # so is a ts between these
         self._by_number = False
-        self._numbers = Sequence()
+        self._numbers = Numbers()
         self._seen = SeenIds()
         self._stamped = -1  # the latest ts of any id that was looked up
         self._gaps: list[Span] = []
@@ -88,7 +88,8 @@ class Intake:
 
     def add(self, trade: Trade) -> bool:
         """Count one trade; False when it was counted before, lies before the start, is none, or has to wait."""
-        return trade in self.take([trade])
+        found = self.take([trade])
+        return bool(found) and found[-1] is trade
 
     def add_all(self, trades: Iterable[Trade]) -> int:
         """Count trades; returns how many were new."""
@@ -106,7 +107,9 @@ class Intake:
     def mark_gap(self, from_ts: int, to_ts: int) -> None:
         """The feed was blind from `from_ts` to `to_ts`."""
         if to_ts > from_ts:
-            self._gaps = merged_spans([*self._gaps, (from_ts, to_ts)])[-GAPS_KEPT:]
+            self._gaps = merged_spans([*self._gaps, (from_ts, to_ts)])
+        while len(self._gaps) > GAPS_KEPT:  # rather too much is blind than too little
+            self._gaps[:2] = [(self._gaps[0][0], self._gaps[1][1])]
 
     def close_gap(self, from_ts: int, to_ts: int) -> None:
         """The trades between these two were fetched and added."""
@@ -120,7 +123,6 @@ class Intake:
 
     def blind(self) -> list[Span]:
         """Every blind interval, in order: those marked, and those in which numbers are missing."""
-        self._drain()
         holes = [hole.span for hole in self._numbers.holes()]
         return merged_spans([*self._gaps, *holes]) if holes else self._gaps
 
@@ -278,7 +280,10 @@ class Intake:
         newest = max(self._stamped, self.last_ts or -1)
         self._stamped = max(newest, trade.ts)
         if trade.seq is not None:
-            return self._numbers.add(trade.seq, trade.ts, newest)
+            fresh = self._numbers.add(trade.seq, trade.ts, newest)
+            if self._numbers.given_up:
+                self._drain()
+            return fresh
         if not trade.id or (known := self._seen.add(trade.id, trade.ts)) is _NEW:
             return True
         if known is Known.SEEN:
@@ -300,9 +305,14 @@ class Intake:
             return [waiting, trade]
         self.refused += waiting is not None
         self.held += 1
-        self._waiting = trade
-        self._low, self._high = _INF, 0.0  # the next one is looked at
+        self._wait(trade)
         return []
+
+    def _wait(self, trade: Trade | None) -> None:
+        """Hold a trade back."""
+        self._waiting = trade
+        if trade is not None:
+            self._low, self._high = _INF, 0.0  # the next one is looked at
 
     def _near(self, price: float, other: float) -> bool:
         return other / self._guard <= price <= other * self._guard
@@ -357,19 +367,14 @@ class Intake:
         """Plain values for `_restore`."""
         return {
             "started": self._started, "begun": self._begun, "first": self._first, "settled": self._settled,
-            "last": self.last_ts, "price": self._price, "gaps": self._marked(),
+            "last": self.last_ts, "price": self._price, "gaps": self._gaps,
             "missed": self._missed, "numbers": self._numbers.dump(), "seen": self._seen.dump(),
             "counts": [self.trades, self.duplicates, self.refused, self.held, self.before_start],
-            "stamped": self._stamped,
+            "stamped": self._stamped, "waiting": self._waiting and packed(self._waiting),
         }  # fmt: skip
 
-    def _marked(self) -> list[Span]:
-        """The blind intervals but for missing numbers."""
-        self._drain()
-        return self._gaps
-
     def _restore(self, values: dict[str, Any]) -> None:
-        """Go on where `_dump` was made. A price that waited for the next one is given up."""
+        """Go on where `_dump` was made."""
         self._started, self._first = values["started"], values["first"]
         self._begun, self._settled = values["begun"], values["settled"]
         self.last_ts = values["last"]
@@ -382,7 +387,24 @@ class Intake:
             self.trades, self.duplicates, self.refused, self.held, self.before_start,
         ) = values["counts"]  # fmt: skip
         self._set_band()
+        self._wait(values["waiting"] and unpacked(self.instrument, values["waiting"]))
         self._set_edge()
+
+
+def packed(trade: Trade) -> list[Any]:
+    """A trade as plain values."""
+    return [
+        trade.ts, trade.price, trade.amount, trade.side.value, trade.id, trade.order, trade.recv_ts, trade.seq,
+    ]  # fmt: skip
+
+
+def unpacked(instrument: Instrument, row: Sequence[Any]) -> Trade:
+    """The trade of `packed`."""
+    ts, price, amount, side, id_, order, received, seq = row
+    return Trade(
+        instrument=instrument, ts=ts, price=price, amount=amount, side=Side(side), id=id_,
+        order=order, recv_ts=received, seq=seq,
+    )  # fmt: skip
 
 
 def merged_spans(spans: Iterable[Span]) -> list[Span]:

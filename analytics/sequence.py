@@ -9,16 +9,14 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 HOLES = 256  # ranges of missing numbers that are kept; of more the oldest is given up
+LATE = 10_000  # ms by which trades of one feed may arrive out of order
 FRESH = 64  # holes that wait to be handed out
 
 _FIRST = attrgetter("first")
 
 
 class Hole(NamedTuple):
-    """The numbers first..last were never seen. They were traded between `after_ts` and `before_ts`, both included.
-
-    With last < first the numbers are not known: the venue began to count anew.
-    """
+    """The numbers first..last were never seen. They were traded between `after_ts` and `before_ts`, both included."""
 
     first: int
     last: int
@@ -37,7 +35,8 @@ class Sequence:
 
     Numbers below the first that came are taken as well: they belong to a past that is being fetched. What
     they leave out is a hole, but not a new one. More than 256 holes at once are not kept: the oldest is
-    given up, its trades are refused from then on, and its time stays blind for good (`given_up`).
+    given up, its trades are refused from then on, and its time stays blind for good (`given_up`). So does
+    the time before a venue that began to count anew: nobody can tell which numbers fell into it.
     """
 
     def __init__(self, holes: int = HOLES) -> None:
@@ -62,10 +61,10 @@ class Sequence:
             self._miss(Hole(self.next, number - 1, self.top_ts, ts))
             self.next, self.top_ts = number + 1, ts
             return True
-        if number < self._first:
+        if number < self._first and ts <= newest + LATE:
             self._extend(number, ts)
             return True
-        if self._fill(number, ts):
+        if number >= self._first and self._fill(number, ts):
             return True
         if ts <= newest:
             return False
@@ -80,14 +79,12 @@ class Sequence:
         """Holes that were found since the last call, as far as they are open still. Handed out once."""
         fresh, self._fresh = self._fresh, []
         if not fresh:
-            return []
-        unknown = [each for each in fresh if each.last < each.first]
-        open_ = [
+            return fresh
+        return [
             hole
             for hole in self._holes
             if any(each.first <= hole.first and hole.last <= each.last for each in fresh)
         ]
-        return unknown + open_
 
     def close(self, from_ts: int, to_ts: int) -> None:
         """What the venue has between these two was fetched: a number that is still missing does not exist."""
@@ -138,11 +135,10 @@ class Sequence:
         return True
 
     def _restart(self, number: int, ts: int) -> None:
-        """The venue counts anew from here: what was missing stays so, and nobody can tell what fell in between."""
+        """The venue counts anew from here: what was missing stays so, and what fell in between nobody knows."""
         self.restarts += 1
-        unknown = Hole(number, number - 1, self.top_ts, ts)
-        self.given_up += [*(hole.span for hole in self._holes), unknown.span]
-        self._holes = []
-        self._fresh = [*self._fresh[1 - FRESH :], unknown]
+        between = Hole(number, number, self.top_ts, ts)
+        self.given_up += [*(hole.span for hole in self._holes), between.span]
+        self._holes, self._fresh = [], []
         self._first, self._first_ts = number, ts
         self.next, self.top_ts = number + 1, ts

@@ -7,6 +7,7 @@ import msgspec
 
 from analytics.cvd import FlowLog
 from analytics.derivatives import Derivatives
+from analytics.intake import packed, unpacked
 from analytics.liqflow import LiquidationFlow
 from analytics.livebook import LiveBook
 from analytics.orders import OrderFlow
@@ -22,7 +23,6 @@ from market.types import (
     Instrument,
     Liquidation,
     Reading,
-    Side,
     Status,
     Trade,
 )  # fmt: skip
@@ -33,13 +33,13 @@ SILENT = (
 CONTEXT_SILENT = 90_000  # the same for mark, funding and open interest
 PRICE_AGE = 15 * MINUTE  # a last price older than this is no price
 GUARD = 5.0  # a price this many times off the last one has to be confirmed by the next trade
-WAITING = 32  # trades that windows and orders may lag behind, unless they are looked at
+WAITING = 16  # trades that windows and orders may lag behind, unless they are looked at
 VERSION = 1  # of a dump
 
 TRADES, LIQUIDATIONS, CONTEXT, BOOKS = "trades", "liquidations", "context", "books"
 
-# Single trades, rows of a second, rows of a minute of all instruments together: some 60 MB.
-ROOM = Room(800_000, 600_000, 500_000)
+# Single trades, rows of a second, rows of a minute of all instruments together: 24 bytes each.
+ROOM = Room(500_000, 400_000, 250_000)
 
 
 class SymbolState:
@@ -157,8 +157,7 @@ class SymbolState:
             "flow": self.flow.dump(now), "windows": self.windows.dump(), "orders": self.orders.dump(),
             "liquidations": self.liquidations.dump(), "derivatives": self.derivatives.dump(),
             "spikes": {name: watch.dump() for name, watch in self.spikes.items()},
-            "last": last and [last.ts, last.price, last.amount, last.side.value, last.id, last.order, last.recv_ts,
-                              last.seq],
+            "last": last and packed(last),
             "alive": self._alive,
         }  # fmt: skip
         return msgspec.msgpack.encode(body)
@@ -178,13 +177,8 @@ class SymbolState:
             self.spikes[name] = SpikeWatch(name, venues=(self.instrument.exchange,))
             self.spikes[name].restore(spike)
         self._alive = dict(values["alive"])
-        self.last = None
-        if values["last"] is not None:
-            ts, price, amount, side, id_, order, received, seq = values["last"]
-            self.last = Trade(
-                instrument=self.instrument, ts=ts, price=price, amount=amount, side=Side(side), id=id_,
-                order=order, recv_ts=received, seq=seq,
-            )  # fmt: skip
+        last = values["last"]
+        self.last = last and unpacked(self.instrument, last)
 
     def _catch_up(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -1,9 +1,9 @@
 """The newest trades of an instrument one by one, and the room that the logs of all instruments share."""
 
 from array import array
-from collections.abc import Iterable
+from collections import deque
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-STEPS = 4  # times that something is given up at once, so that no call takes long
-PART = 8  # an eighth of what a log holds is given up at a time
+STEPS = 2  # members that give something up in one call
+PART = 8  # the oldest eighth is given up at a time
 
 
 class Ticks:
@@ -68,63 +68,81 @@ class Ticks:
 
 
 class Member(Protocol):
-    """Who shares a room: what it holds by tier, how old that is, and how it gives some of it up."""
+    """Who shares a room: what it holds by tier, from when to when, and how it gives some of it up."""
 
     def size(self, tier: int) -> int:
         """Things held."""
         ...
 
-    def oldest(self, tier: int) -> int:
-        """Ts of the oldest."""
+    def span(self, tier: int) -> tuple[int, int]:
+        """Ts of the oldest and of the newest, where anything is held."""
         ...
 
-    def shed(self, tier: int) -> int:
-        """Give the oldest eighth up, to the next tier where there is one; returns how many fewer are held."""
+    def shed(self, tier: int, until: int) -> None:
+        """Give up what is not later than `until`, to the next tier where there is one."""
         ...
 
 
 class Room:
     """A limit by tier for all members together; the oldest things give way, whosever they are.
 
-    Members are held weakly. A limit may be exceeded for a moment: one call gives up little, to be short.
+    When a tier is full the oldest eighth of all its time is planned to go, member by member: so all reach
+    back about equally far. One call takes a few members only, to be short; until they are through the limit
+    may be exceeded a little. Members are held weakly.
     """
 
     def __init__(self, *most: int) -> None:
         self.most = most
         self._members: WeakSet[Member] = WeakSet()
-        self._taken = 0  # of tier 0, at most: what was given up is found out by counting
+        self._totals = [0] * len(
+            most
+        )  # at most: members that are gone are found out by the next plan
+        self._plans: list[deque[ref[Member]]] = [deque() for _ in most]
+        self._until = [0] * len(most)
 
     def join(self, member: Member) -> None:
         """Share the room from now on."""
         self._members.add(member)
 
-    def take(self, count: int) -> None:
-        """So many things were added in tier 0; makes room where it is needed."""
-        self._taken += count
-        if self._taken > self.most[0]:
-            self.tidy()
-
-    def tidy(self) -> None:
-        """Make room where there is too little."""
-        members = list(self._members)
-        for tier, most in enumerate(self.most):
-            self._relieve(members, tier, most)
-        self._taken = sum(each.size(0) for each in members)
+    def take(self, count: int, tier: int = 0) -> None:
+        """So many things were added; makes room where it is needed."""
+        self._totals[tier] += count
+        for each, most in enumerate(self.most):
+            if self._totals[each] > most:
+                self._relieve(each)
 
     def counts(self) -> list[int]:
         """What is held by tier."""
         members = list(self._members)
         return [sum(each.size(tier) for each in members) for tier in range(len(self.most))]
 
-    @staticmethod
-    def _relieve(members: Iterable[Member], tier: int, most: int) -> None:
-        holders = [
-            (each.oldest(tier), i, each) for i, each in enumerate(members) if each.size(tier)
-        ]
-        total = sum(each.size(tier) for _ts, _i, each in holders)
-        if total <= most:
-            return
-        for _ts, _i, each in sorted(holders, key=lambda holder: holder[:2])[:STEPS]:
-            total -= each.shed(tier)
-            if total <= most:
+    def _relieve(self, tier: int) -> None:
+        plan, planned = self._plans[tier], False
+        for _ in range(STEPS):
+            if not plan and not planned:
+                self._plan(tier)
+                planned = True
+            member = plan.popleft()() if plan else None
+            if member is not None:
+                self._shed(member, tier)
+            if self._totals[tier] <= self.most[tier]:
                 return
+
+    def _shed(self, member: Member, tier: int) -> None:
+        tiers = range(tier, min(tier + 2, len(self.most)))  # what leaves one enters the next
+        before = [member.size(each) for each in tiers]
+        member.shed(tier, self._until[tier])
+        for each, size in zip(tiers, before, strict=True):
+            self._totals[each] += member.size(each) - size
+
+    def _plan(self, tier: int) -> None:
+        """Count anew, and find who holds the oldest eighth."""
+        holders = [each for each in self._members if each.size(tier)]
+        self._totals[tier] = sum(each.size(tier) for each in holders)
+        if self._totals[tier] <= self.most[tier]:
+            return
+        spans = [each.span(tier) for each in holders]
+        low, high = min(start for start, _end in spans), max(end for _start, end in spans)
+        self._until[tier] = until = low + (high - low) // PART
+        found = [(start, i) for i, (start, _end) in enumerate(spans) if start <= until]
+        self._plans[tier].extend(ref(holders[i]) for _start, i in sorted(found))

@@ -27,6 +27,7 @@ from exchanges.streams.filling import Filler
 from exchanges.streams.ledger import Ledger
 from exchanges.streams.supervisor import Streams
 from market.clock import Clock
+from market.errors import SourceError
 from market.types import Instrument, OrderBook
 from storage.alerts import Alerts
 from storage.checkpoints import Checkpoints
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 RECORDINGS = Path("data") / "recordings"
 PRINTS = Path("data") / "liquidations"
 SNAPSHOT = 1000  # levels of a book that is fetched as a whole
+SCALE, SCALE_FIRST = 600.0, 5.0  # wall seconds between looks at the day's volumes
 GOODBYE = 4.0  # seconds for the last checkpoint
 
 
@@ -63,6 +65,7 @@ class Live:
 
     def __init__(self, parts: Parts) -> None:
         self._settings, self._streams = parts.settings, parts.streams
+        self._market = parts.market
         self._ledger, self._clock = parts.ledger, parts.clock
         clock, streams = parts.clock, parts.streams
         self.filler = Filler(parts.market.venues, clock, parts.ledger)
@@ -78,9 +81,12 @@ class Live:
             kept, parts.store, parts.market, streams, clock, parts.wall,
             extras=alerted(parts.store, parts.metrics), mark=parts.mark,
         )  # fmt: skip
+        self.monitors.watch_list.size = parts.settings.watch_top
         self.monitors.wake, self.monitors.ready = parts.alerts.wake, self.checkpointer.restored
         prints = PRINTS if parts.settings.mode == "live" else None
         self.recordings = Recordings(self._recorder, kept, RECORDINGS, clock, prints=prints)
+        self.filler.on_new.append(self.recordings.take)
+        streams.on_old.append(self.recordings.take)
 
     async def start(self) -> None:
         """Take up the past, then watch."""
@@ -95,8 +101,9 @@ class Live:
     async def run(self) -> None:
         """Save, poll, and arm the monitors once the past is there."""
         await asyncio.gather(
-            self.checkpointer.run(), self.polling.run(), self.checkpointer.settle(), self._follow()
-        )
+            self.checkpointer.run(), self.polling.run(), self.checkpointer.settle(),
+            self._follow(), self._scale(),
+        )  # fmt: skip
 
     async def close(self) -> None:
         """What is known is written down."""
@@ -112,6 +119,20 @@ class Live:
         while True:
             self.polling.watch([state.instrument for state in self._streams.states()])
             await asyncio.sleep(1.0)
+
+    async def _scale(self) -> None:
+        """Books learn what a day's volume is: a wall of a small coin is not a million dollars."""
+        while True:
+            books = [state for state in self._streams.states() if state.book is not None]
+            for name in {state.instrument.exchange for state in books}:
+                with contextlib.suppress(SourceError):
+                    lines = await self._market.tickers(name, True)
+                    day = {line.instrument.key: line.quote_volume_24h for line in lines}
+                    for state in books:
+                        volume = day.get(state.instrument.key)
+                        if state.book is not None and volume:
+                            state.book.scale(volume)
+            await asyncio.sleep(SCALE if books else SCALE_FIRST)
 
     def _recorder(self, folder: Path, tables: Sequence[str]) -> Recorder:
         full = set(tables) == set(SCHEMAS)

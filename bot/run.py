@@ -5,8 +5,9 @@ import contextlib
 import logging
 import secrets
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from alerts.monitors.latency import Timed
@@ -127,6 +128,7 @@ class Chat:
             desk.app, desk.people, self.access, self.gateway, self.buttons, username=username,
             is_coin=self._is_coin, on_chat=self._chat_changed,
         )  # fmt: skip
+        self.gateway.on_migrated = partial(self._moved, self.gateway.on_migrated)
         self.inbox = Inbox(self.bot, InboxRows(desk.database), router.handle, desk.wall)
         await self.inbox.recover()
         await publish(self.bot, self.front.admin_ids)
@@ -141,6 +143,12 @@ class Chat:
             await self.webhook.register()
         logger.info("ready username=%s market=%s", username, settings.mode)
         await self.inbox.run(poll=not settings.telegram_webhook_url)
+
+    async def _moved(
+        self, before: Callable[[int, int], Awaitable[None]], old: int, new: int
+    ) -> None:
+        await before(old, new)
+        await self.desk.live.monitors.subscriptions.move_chat(old, new)
 
     async def _chat_changed(self, chat_id: int, alive: bool) -> None:
         self.desk.live.monitors.chat_changed(chat_id, alive)

@@ -83,6 +83,9 @@ def _price(sheet: Sheet, axes: Axes, data: FlowChart, prices: Points) -> None:
         total = max(inside, key=lambda b: b.value)
         many = "orders" if len(inside) > 1 else "order"
         text += f" · {len(inside)} whale {many}, largest {style.compact(total.value)} {data.unit}"
+    if data.bubbles_since is not None:
+        since = style.moment_label(data.bubbles_since, data.end - data.start)
+        text += f", seen since {since}" if inside else f" · whale orders seen since {since}"
     named(sheet, axes, text)
 
 

@@ -56,7 +56,7 @@ def _price(sheet: Sheet, axes: Axes, data: SetupChart, prices: list[tuple[int, f
     path(sheet, axes, prices, sheet.colours.text, 2.6)
     price_tag(sheet, axes, prices[-1][1], data.price_step)
     beyond = _levels(sheet, axes, data)
-    named(sheet, axes, "price" + (f" · {beyond}" if beyond else ""))
+    named(sheet, axes, f"price{beyond}")
 
 
 def _levels(sheet: Sheet, axes: Axes, data: SetupChart) -> str:
@@ -78,9 +78,14 @@ def _levels(sheet: Sheet, axes: Axes, data: SetupChart) -> str:
             bbox={"facecolor": sheet.colours.back, "edgecolor": "none", "pad": 1},
         )  # fmt: skip
     outside = [each for each in data.levels if each not in inside]
-    return ", ".join(
-        f"{text} {'above' if level >= top else 'below'}" for level, text, _e in outside
-    )
+    said, room = "", box.width * WIDTH
+    for level, text, _estimated in sorted(
+        outside, key=lambda each: abs(each[0] - (bottom + top) / 2)
+    ):
+        more = f"{said} · {text} {'above' if level >= top else 'below'}"
+        if style.text_width(f"price{more}", style.TEXT) <= room:  # never a number cut short
+            said = more
+    return said
 
 
 def within(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:

@@ -137,6 +137,7 @@ class FlowChart:
     prices: tuple[tuple[int, float], ...]
     deltas: tuple[tuple[int, float], ...] = ()
     bubbles: tuple[Bubble, ...] = ()
+    bubbles_since: int | None = None  # where large orders are known only of a part of the time
     step: int = 60_000
     unit: str = "USD"
     price_step: float = 0.0

@@ -282,6 +282,10 @@ def _shorter(seen: Live, figures: Figures) -> str:
         ]
         if known and known[-1] != shown[-1]:
             reach.setdefault(known[-1], []).append(EXCHANGE_NAMES[each.exchange])
+    if len(reach) == 1 and len(next(iter(reach.values()))) == len(seen.feeds):
+        name = "whale_net" if shown[-1] not in MINUTES else "delta"
+        why = figures[f"{name}_{shown[-1]}m"].reason
+        return f"{shown[-1]} m: {why}"
     text = _("{names} only up to {minutes} m")
     return ", ".join(text.format(names="+".join(n), minutes=m) for m, n in sorted(reach.items()))
 
@@ -358,6 +362,12 @@ def flow_chart(
                 sums[ts] = sums.get(ts, 0.0) + value
     start = found.since // MINUTE * MINUTE
     source = f" {source_text(found)}" if sums else ""
+    watched = [
+        each.state.flow.watched_since or seen.now
+        for each in seen.feeds
+        if each.state is not None and (not sums or each.exchange in found.sums)
+    ]
+    late = max(watched, default=seen.now)
     venues = fmt.venues(tuple(found.sums)) if sums else EXCHANGE_NAMES[i.exchange]
     return FlowChart(
         title=headline,
@@ -366,5 +376,6 @@ def flow_chart(
         bubbles=tuple(
             each for venue, each in _whales(seen, start) if not sums or venue in found.sums
         ),
+        bubbles_since=late if late > start + MINUTE else None,
         price_step=i.price_step, note=_("no trades of the whole hour yet"), mark=app.mark,
     )  # fmt: skip

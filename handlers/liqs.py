@@ -240,8 +240,11 @@ def _evidence(seen: Live, figures: Figures, silent_ones: Sequence[str]) -> str:
         _("by the position closed"),
         "; ".join(honest),
         without(absent) if len(absent) <= len(EXCHANGES) else _markets(absent, seen),
-        _("60 m {text}").format(text=without(later)) if 0 < len(later) <= len(EXCHANGES)
-        else _markets(later, seen),
+        _("60 m {text}").format(
+            text=without(later) if len(later) <= len(EXCHANGES) else _markets(later, seen)
+        )
+        if later
+        else "",
         blind if any(blind in each.note for each in figures.values()) else "",
         seen.rates.note,
         fmt.age(max(0, seen.now - first.as_of)) if first.as_of is not None else "",

@@ -9,7 +9,6 @@ from analytics.state import SymbolState
 from handlers.app import App
 from handlers.dollars import Dollars, dollars
 from handlers.outages import named
-from market import format as fmt
 from market.errors import UserError
 from market.language import _
 from market.types import MINUTE, Instrument, Kind, Reading, Status
@@ -102,9 +101,7 @@ def in_dollars(reading: Reading[float], quote: str, rate: float | None) -> Readi
 
 
 def _unwatched(i: Instrument) -> Reading[Any]:
-    return Reading.missing(
-        _("not streamed yet"), Status.INSUFFICIENT, venues=(i.exchange,)
-    )
+    return Reading.missing(_("not streamed yet"), Status.INSUFFICIENT, venues=(i.exchange,))
 
 
 def summed(readings: Sequence[Reading[float]]) -> Reading[float]:
@@ -156,11 +153,11 @@ def narrow(value: float, *, signed: bool = False) -> str:
     for limit, unit in _COLUMNS:
         if size >= limit * 0.9995:
             return f"{sign}{_three(size / limit)}{unit}"
-    return f"{sign}{_three(size)}"
+    return f"{sign}{_three(size)}" if size >= 0.005 or not size else f"{sign}<0.01"
 
 
 def _three(size: float) -> str:
     if size >= 999.5 or size == 0:
         return f"{size:.0f}"
     places = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
-    return f"{size:.{places}f}" if size >= 0.005 else fmt.significant(size, 1)
+    return f"{size:.{places}f}"

@@ -97,7 +97,9 @@ def _state(venue: VenueStatus, stream: StreamStatus | None) -> str:
     """The worse of both: does it answer, and do its feeds arrive."""
     if venue.state is not VenueState.OK or not _blind(stream) or stream is None:
         return STATES[venue.state.value]
-    return _("dark") if not stream.watched else _("part")
+    if not stream.watched:
+        return _("dark")
+    return _("part") if stream.watched < stream.asked else _("old")
 
 
 def _notes(
@@ -113,10 +115,16 @@ def _notes(
     for name in blind:
         stream = streams[name]
         text = _("{venue} streams {n} of {all} markets")
+        if stream.watched == stream.asked:
+            text = _("{venue}: no message for {age}")
         why = f" ({stream.reason[:60]})" if stream.reason else ""
         notes.append(
-            text.format(venue=EXCHANGE_NAMES[name], n=stream.watched, all=stream.asked) + why
-        )
+            text.format(
+                venue=EXCHANGE_NAMES[name], n=stream.watched, all=stream.asked,
+                age=fmt.NOT_KNOWN if stream.age is None else fmt.age(stream.age),
+            )
+            + why
+        )  # fmt: skip
     missed = [
         f"{EXCHANGE_NAMES[name]} {fmt.age(each.blind_ms)}"
         for name, each in streams.items()

@@ -5,7 +5,7 @@ Every `ts` is int milliseconds UTC as the exchange stamped it. Ratios, changes a
 contract-counted venues (OKX) are converted where the data enters, in `exchanges`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -68,7 +68,7 @@ class Reading(Generic[T]):
         cls, reason: str, status: Status = Status.UNAVAILABLE, **evidence: object
     ) -> "Reading[T]":
         """A reading without a value, and why."""
-        return replace(cls(value=None, status=status, reason=reason), **evidence)  # type: ignore[arg-type]
+        return cls(value=None, status=status, reason=reason, **evidence)  # type: ignore[arg-type]
 
     @property
     def known(self) -> bool:
@@ -116,7 +116,9 @@ class Trade(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str = ""  # "" when the source has none: then equal rows are distinct trades
     order: str = ""  # hash or taker order id where the venue gives one
     recv_ts: int = 0
-    seq: int | None = None  # a number that the venue counts up by one for each trade of the instrument
+    seq: int | None = (
+        None  # a number that the venue counts up by one for each trade of the instrument
+    )
 
     @property
     def value(self) -> float:

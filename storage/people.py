@@ -10,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handlers.types import Chat, Person, Preferences, Role
 from storage.db import Database
-from storage.tables import alerts, audit, buttons, chats, outbox, people
+from storage.tables import (
+    alerts,
+    audit,
+    buttons,
+    chats,
+    monitors,
+    outbox,
+    people,
+    thresholds,
+)
 from storage.tables import preferences as choices
 
 AUDIT_TURN = 5_120_448_871  # advisory lock: on PostgreSQL two appends would read the same last hash
@@ -158,6 +167,8 @@ def _move_unique(connection: Connection, old: int, new: int) -> None:
         (choices, ()),
         (buttons, ("token",)),
         (outbox, ("alert_id", "transition", "channel")),
+        (monitors, ("coin",)),
+        (thresholds, ("kind", "coin")),
     ):
         there = table.alias("there")
         double = exists().where(

@@ -7,7 +7,7 @@ import aiohttp
 from bot.playground.state import Json
 from market.language import _
 
-SCENARIOS = ("calm", "volume-spike", "cascade", "divergence", "funding-squeeze", "outage")
+SCENARIOS = ("calm", "volume-spike", "cascade", "divergence", "funding-squeeze", "burst", "outage")
 TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 
 

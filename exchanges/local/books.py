@@ -7,7 +7,7 @@ from exchanges.local.source import Source
 from market.types import Instrument, OrderBook
 
 DEPTH = 1000  # levels a side that are followed
-KEPT = 256  # versions that a slow stream may be behind
+KEPT = 40  # versions that a slow stream may be behind; each may name every level
 
 Levels = dict[float, float]  # price -> amount; 0 in a change: the level is gone
 

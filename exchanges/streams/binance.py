@@ -24,6 +24,7 @@ from exchanges.streams.decoder import (
     Price,
     Refused,
     Size,
+    Taken,
     Time,
     Topic,
     encode,
@@ -111,6 +112,25 @@ class Frame(msgspec.Struct, gc=False):
     error: msgspec.Raw = msgspec.Raw()
 
 
+class Other(msgspec.Struct, gc=False, tag_field="e", tag="markPriceUpdate"):
+    """What is no trade, passed over where only trades are read."""
+
+
+class OtherForced(Other, tag="forceOrder"):
+    """As `Other`."""
+
+
+class OtherDepth(Other, tag="depthUpdate"):
+    """As `Other`."""
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """A frame of which only a trade is read."""
+
+    data: AggTrade | Other | OtherForced | OtherDepth | None = None
+
+
+_MANY = msgspec.json.Decoder(list[Envelope], strict=False)
 _FRAME = msgspec.json.Decoder(Frame, strict=False)
 _BARE = msgspec.json.Decoder(News, strict=False)
 
@@ -165,22 +185,56 @@ class _Binance(Decoder):
             row = _BARE.decode(frame)  # an address without "stream" sends events without envelopes
         if type(row) is not AggTrade:
             return self._state(row, now)
-        instrument = self._trades.get(row.s)
-        if instrument is None:
+        if row.s not in self._trades:
             self.bad += 1
             return []
-        multiplier = instrument.multiplier
+        return list(self._traded((row,), now))
+
+    def trades(self, frames: Sequence[bytes], received: int) -> Taken | None:
+        """One call for all frames: half of what each of them alone would cost.
+
+        One broken frame, one of nobody's symbol or without an envelope, and each is read by itself.
+        """
+        try:
+            found = _MANY.decode(b"[" + b",".join(frames) + b"]")
+        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+            return None
+        if len(found) != len(frames):
+            return None
+        rows: dict[str, list[AggTrade]] = {}
+        left: list[bytes] = []
+        for i, frame in enumerate(found):
+            row = frame.data
+            if type(row) is AggTrade:
+                if row.s in rows:
+                    rows[row.s].append(row)
+                else:
+                    rows[row.s] = [row]
+            elif row is None:
+                return None
+            else:
+                left.append(frames[i])
+        if any(id_ not in self._trades for id_ in rows):
+            return None
+        return {id_: self._traded(each, received) for id_, each in rows.items()}, left
+
+    def _traded(self, rows: Sequence[AggTrade], now: int) -> list[Trade]:
+        """Trades of one instrument."""
+        instrument = self._trades[rows[0].s]
+        multiplier, size = instrument.multiplier, instrument.contract_size
+        received = 0 if self.local else now
         return [
             Trade(
                 instrument=instrument,
                 ts=row.T,
                 price=row.p if multiplier == 1.0 else coin_price(instrument, row.p),
-                amount=row.q * instrument.contract_size,
+                amount=row.q * size,
                 side=SELL if row.m else BUY,
                 id=str(row.a),
-                recv_ts=0 if self.local else now,
+                recv_ts=received,
                 seq=row.a,
             )
+            for row in rows
         ]
 
     def _state(self, row: News, now: int) -> list[Event]:

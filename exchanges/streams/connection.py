@@ -1,7 +1,7 @@
 """One socket of one venue: connected while something is wanted, pinged, watched for silence, renewed when lost.
 
-picows calls back for each frame, which is decoded at once; what the frames of one loop turn said leaves as
-one `Batch` at the end of that turn. Nothing waits in between, so nothing can be lost. picows speaks TLS with
+picows calls back for each frame; those of one loop turn are decoded together at its end, and what they said
+leaves as one `Batch`. Nothing waits in between, so nothing can be lost. picows speaks TLS with
 our own context and goes through http, https, socks4 and socks5 proxies (`HTTPS_PROXY`, `ALL_PROXY`,
 `NO_PROXY` count where the environment is trusted). It offers the venue no compression.
 """
@@ -171,7 +171,7 @@ class Connection:
         proxy = proxy_of(self.url) if self._trust_env else None
         opening = asyncio.ensure_future(
             ws_connect(
-                lambda: Wire(self._begun, self._inbox.take), self.url, ssl_context=self._tls, proxy=proxy,
+                lambda: Wire(self._begun, self._inbox), self.url, ssl_context=self._tls, proxy=proxy,
                 websocket_handshake_timeout=TIMEOUT, max_frame_size=FRAME,
                 use_aiofastnet=False,  # its TLS forgets what it has read when reading goes on after a pause
             )
@@ -204,11 +204,12 @@ class Connection:
         self._heard, self.heard_ts = now, market
         if now - self._mark[0] >= 1000:
             self._sure, self._mark = self._mark, (now, market)
-        if not (events or self._inbox.closed or self._inbox.unread):
+        inbox = self._inbox
+        if not (events or inbox.trades or inbox.closed or inbox.unread):
             return
         try:
             batch = self._batch(events, now, market)
-            if self._inbox.unread:
+            if inbox.unread:
                 self._damaged(batch.rest)
             self._sink(self, batch)
         except Exception:
@@ -217,7 +218,7 @@ class Connection:
 
     def _batch(self, events: list[Event], now: int, market: int) -> Batch:
         """Sort by instrument, note who was heard of, leave out what nobody wants here."""
-        trades: dict[str, list[Trade]] = {}
+        trades = self._inbox.trades
         rest: list[Event] = []
         data = False
         for event in events:

@@ -75,6 +75,7 @@ class Refused:
 
 
 News = Trade | Liquidation | Context | BookChange
+Taken = tuple[dict[str, list[Trade]], list[bytes]]  # by the venue's own id, in order; what is left
 Event = News | Accepted | Refused
 
 
@@ -162,6 +163,13 @@ class Decoder(ABC):
         ):  # UnicodeDecodeError is a ValueError
             self.bad += 1
             return []
+
+    def trades(self, frames: Sequence[bytes], received: int) -> Taken | None:
+        """All that is plainly a trade in these frames at once; None where they have to be read one by one.
+
+        Nothing is counted as bad here: what this leaves goes through `decode`.
+        """
+        return None
 
     @abstractmethod
     def _read(self, frame: bytes | str, now: int) -> list[Event]:

@@ -36,6 +36,7 @@ LATE = 10_000  # ms before the end of a gap in which trades may have come by the
 GOODBYE = 3.0  # seconds
 
 OnDone = Callable[[Missing, bool], None]
+OnNew = Callable[[Sequence[Trade]], None]
 
 
 class Closing(Protocol):
@@ -93,6 +94,7 @@ class Filler:
         self, venues: Mapping[str, PastSource], clock: Clock, ledger: Closing | None = None
     ) -> None:
         self.on_done: list[OnDone] = []
+        self.on_new: list[OnNew] = []
         self._sources, self._clock, self._ledger = venues, clock, ledger
         self._venues: dict[str, _Venue] = {}
         self._closed = False
@@ -199,7 +201,10 @@ class Filler:
             parts = [parts[-1], *parts[:-1]]
         before = job.new
         for part in parts:
-            job.new += len(job.missing.state.update(list(part)))
+            new = job.missing.state.update(list(part))
+            job.new += len(new)
+            for call in self.on_new if new else ():
+                call(new)
             await asyncio.sleep(0)
         job.fed += len(trades)
         return job.new - before

@@ -1,9 +1,8 @@
-"""The frames of one websocket: put together to messages, decoded at once, handed on once a loop turn."""
+"""The frames of one websocket: put together to messages, decoded and handed on once a loop turn."""
 
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from market.types import Liquidation, Trade
 
 logger = logging.getLogger(__name__)
 
-SLICE = 400  # messages decoded in one loop turn at most: about a millisecond
+SLICE = 1000  # messages decoded in one loop turn at most: about a millisecond
 KERNEL = 1 << 19  # bytes that wait in the system, doubled by it: one read brings no more
 FRAME = 8 * 1024 * 1024  # bytes of the largest message that is read
 
@@ -29,12 +28,11 @@ logging.getLogger("picows.client").setLevel(logging.ERROR)  # it tells of each c
 
 
 class Wire(WSListener):
-    """One session: `begun` hears of its start, `message` gets each message, put together where it comes in parts."""
+    """One session: `begun` hears of its start, `inbox` gets each message, put together where it comes in parts."""
 
-    def __init__(
-        self, begun: Callable[[WSTransport], None], message: Callable[[bytes], None]
-    ) -> None:
-        self._begun, self._message = begun, message
+    def __init__(self, begun: Callable[[WSTransport], None], inbox: "Inbox") -> None:
+        self._begun, self._inbox = begun, inbox
+        self._waiting = inbox.waiting
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -46,7 +44,10 @@ class Wire(WSListener):
         """A frame came; picows itself answers the venue's pings."""
         kind = frame.msg_type
         if (kind is _TEXT or kind is _BINARY) and frame.fin:
-            self._message(frame.get_payload_as_bytes())
+            waiting = self._waiting  # as `Inbox.take`, without the call
+            if not waiting:
+                self._inbox.wake()
+            waiting.append(frame.get_payload_as_bytes())
         elif kind is _CLOSE:
             transport.send_close(frame.get_close_code())
             transport.disconnect()
@@ -61,7 +62,7 @@ class Wire(WSListener):
         elif frame.fin:
             whole = b"".join(self._parts)
             self._parts, self._size = [], 0
-            self._message(whole)
+            self._inbox.take(whole)
 
 
 class Batch(NamedTuple):
@@ -74,9 +75,10 @@ class Batch(NamedTuple):
 
 
 class Inbox:
-    """Decodes each message as it comes; `hand_on` gets all that a loop turn brought at the end of that turn:
-    `closed` has the liquidations of each message apart, as equal ones are distinct within one and repeated in
-    the next; `unread` the messages of which something made no sense.
+    """Decodes what a loop turn brought at the end of that turn; then `hand_on` gets it, and `trades`, `closed`
+    and `unread` hold the rest of it: the trades that were read many at once, by the venue's own id; the
+    liquidations of each message apart, as equal ones are distinct within one and repeated in the next; the
+    messages of which something made no sense.
 
     A flood is decoded a slice a turn, so that others get theirs; nothing more is read meanwhile, so what
     waits here is bounded by one read, and TCP slows the venue down instead of anything being lost.
@@ -89,62 +91,76 @@ class Inbox:
         hand_on: Callable[[list[Event]], None],
     ) -> None:
         self.messages = 0  # decoded
+        self.waiting: list[bytes] = []  # messages that came; always the same list
+        self.trades: dict[str, list[Trade]] = {}
         self.closed: list[list[Event]] = []
         self.unread: list[bytes] = []
         self._decoder, self._clock, self._hand_on = decoder, clock, hand_on
         self._events: list[Event] = []
-        self._backlog: deque[bytes] = deque()
-        self._came = 0  # messages of this loop turn
-        self._received = 0  # market ms of the first of them
+        self._received = 0  # market ms of the first message of this loop turn
+        self._paused = False
         self._transport: asyncio.Transport | None = None
 
     def begin(self, transport: asyncio.Transport) -> None:
         """Messages come from this connection now."""
-        self._transport = transport
+        self._transport, self._paused = transport, False
         wire = transport.get_extra_info("socket")
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL)
 
     def take(self, message: bytes) -> None:
         """One message as it comes."""
-        if not self._came:
-            self._received = self._clock.now()
-            asyncio.get_running_loop().call_soon(self._turn)
-        self._came += 1
-        if self._came <= SLICE:
-            self._decode(message)
-            return
-        if not self._backlog and self._transport is not None:
-            self._transport.pause_reading()
-        self._backlog.append(message)
+        if not self.waiting:
+            self.wake()
+        self.waiting.append(message)
+
+    def wake(self) -> None:
+        """The first message of a loop turn is coming."""
+        self._received = self._clock.now()
+        asyncio.get_running_loop().call_soon(self._turn)
 
     def flush(self) -> None:
         """Decode and hand on everything now."""
-        while self._backlog:
-            self._decode(self._backlog.popleft())
-        if self._came:
-            self._finish()
+        while self.waiting:
+            self._slice()
 
     def _turn(self) -> None:
-        """The end of a loop turn that brought something; further turns until all is decoded."""
-        if self._came:
-            self._finish()
-        if not self._backlog:
+        """Decode what waits; further turns until all is decoded, and nothing is read before."""
+        if not self.waiting:
             return
-        for _ in range(min(SLICE, len(self._backlog))):
-            self._decode(self._backlog.popleft())
-        self._came = 1
-        asyncio.get_running_loop().call_soon(self._turn)
-        if not self._backlog and self._transport is not None:
+        if len(self.waiting) > SLICE and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._slice()
+        if self.waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
+        elif self._paused and self._transport is not None:
+            self._paused = False
             self._transport.resume_reading()
 
-    def _finish(self) -> None:
-        self._came = 0
+    def _slice(self) -> None:
+        """Decode and hand on the oldest messages that wait."""
+        messages = self.waiting[:SLICE]
+        del self.waiting[:SLICE]
+        self.messages += len(messages)
+        for each in self._many(messages):
+            self._decode(each)
         events, self._events = self._events, []
         self._hand_on(events)
-        self.closed, self.unread = [], []
+        self.trades, self.closed, self.unread = {}, [], []
+
+    def _many(self, messages: list[bytes]) -> list[bytes]:
+        """Read the trades of many messages at once, where the venue's decoder can; returns what is left."""
+        try:
+            taken = self._decoder.trades(messages, self._received)
+        except Exception:  # a fault of ours: one by one, the others go on
+            logger.exception("decoder broke messages=%d", len(messages))
+            return messages
+        if taken is None:
+            return messages
+        self.trades, left = taken
+        return left
 
     def _decode(self, message: bytes) -> None:
-        self.messages += 1
         decoder = self._decoder
         bad = decoder.bad
         try:

@@ -35,6 +35,7 @@ class Intake:
     ) -> None:
         self.on_events: list[OnEvents] = []
         self.on_gap: list[OnGap] = []
+        self.on_old: list[OnEvents] = []  # of what updates the state but is no news
         self.bus = Bus()
         self.ledger = ledger
         self.watched: dict[str, Watched] = {}  # least recently asked for first
@@ -109,9 +110,11 @@ class Intake:
         """Hand on what is news."""
         fresh = [each for each in news if each.ts >= now - OLD]
         if len(fresh) < len(news):
-            for each in news:
-                if each.ts < now - OLD:
-                    self._count(each.instrument.exchange, "old", 1)
+            old = [each for each in news if each.ts < now - OLD]
+            for each in old:
+                self._count(each.instrument.exchange, "old", 1)
+            for call in self.on_old:
+                call(old)
         if not fresh:
             return
         self.bus.put(fresh)

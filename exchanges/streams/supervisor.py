@@ -73,6 +73,7 @@ class Streams:
         )
         self.bus = self._intake.bus
         self.on_events = self._intake.on_events  # called with the news of a turn; must not block
+        self.on_old = self._intake.on_old  # called with what is too old to be news
         self.on_gap = self._intake.on_gap  # called with what is missing; must not block
         self._watched = self._intake.watched
         self._sockets: dict[tuple[Channel, str, bool], type[Decoder] | None] = {}

@@ -95,13 +95,12 @@ def test_a_venue_that_counts_anew_is_no_stream_of_duplicates() -> None:
     numbers = Sequence()
     for number in (500, 501, 503):
         numbers.add(number, T0 + number, T0 + number)
-    assert numbers.new_holes()
     assert not numbers.add(501, T0 + 501, T0 + 503)
     assert numbers.add(502 - 1, T0 + 9000, T0 + 503)
     assert numbers.add(502, T0 + 9001, T0 + 9000)
     assert (numbers.restarts, numbers.next, numbers.holes()) == (1, 503, [])
     assert numbers.given_up == [(T0 + 501, T0 + 503), (T0 + 503, T0 + 9000)]
-    assert [hole.last < hole.first for hole in numbers.new_holes()] == [True]
+    assert numbers.new_holes() == []  # there is no number to ask for
 
 
 def test_a_flow_marks_the_time_of_missing_numbers_until_they_arrive() -> None:
@@ -155,3 +154,13 @@ def test_a_burst_with_everything_wrong_is_counted_once() -> None:
     assert lost == set(range(min(seen), max(seen) + 1)) - seen  # type: ignore[type-var]
     assert log.add_all([numbered(each) for each in range(1, 5001)]) == 5000 - len(seen)
     assert (log.trades, log.holes(), log.gaps(T0, T0 + 60_000)) == (5000, [], [])
+
+
+def test_the_time_before_a_venue_counts_anew_stays_blind() -> None:
+    log = FlowLog(BTC, T0)
+    log.take([numbered(each) for each in (500, 501, 503)])
+    assert log.take([numbered(1, T0 + 90_000), numbered(2, T0 + 90_001)])
+    spans = [(gap.from_ts - T0, gap.to_ts - T0) for gap in log.gaps(T0, T0 + 90_001)]
+    assert spans == [(5010, 90_000)]
+    assert log.new_holes() == []
+    assert log.trades == 5

@@ -151,3 +151,14 @@ def test_killed_ten_times_in_a_row_it_is_what_it_would_have_been() -> None:
     end = trades[-1].ts + 500
     same(one.snapshot(end), two.snapshot(end))
     assert one.orders.whales(end) == two.orders.whales(end)
+
+
+def test_a_price_that_waits_for_the_next_one_waits_on_after_a_restart() -> None:
+    for price, counted in ((5000.0, 2), (100.0, 1)):
+        state = SymbolState(PERP, T0 - 1)
+        rows = random_trades(2, 3, numbered=True, steps=(100,))
+        state.update([rows[0]])
+        assert state.update([msgspec.structs.replace(rows[1], price=5000.0)]) == []
+        again = restored(state, T0 + 60_000)
+        assert len(again.update([msgspec.structs.replace(rows[2], price=price)])) == counted
+        assert (again.flow.held, again.flow.refused) == (1, 2 - counted)

@@ -43,7 +43,7 @@ _TABLES = {
     "coingecko": frozenset({"market_caps"}),
 }
 _BASES = {coin.base: coin for coin in COINS}
-_BOOKS = 1000  # books that are remembered for as long as nothing happens
+_BOOKS = 300  # books that are remembered for as long as nothing happens
 
 
 class SimulatedMarket:
