@@ -75,7 +75,7 @@ class OrderFlow:
         for trade in trades:
             ts = trade.ts
             if trade.side is side and (
-                trade.order == order if order and trade.order else ts - last <= gap
+                trade.order == order if order and trade.order else 0 <= ts - last <= gap
             ):
                 value += trade.price * trade.amount
                 amount += trade.amount

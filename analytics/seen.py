@@ -58,7 +58,7 @@ class SeenIds:
 
     def remember(self, ids: Sequence[str]) -> None:
         """Take ids as counted; `top` and `now` are up to date already."""
-        self._new.extend(map(hash, ids))
+        self._new.fromlist(list(map(hash, ids)))
         if len(self._new) >= self._generation:
             self._forgotten = max(self._forgotten, self._old_top)
             self._old, self._new = self._new, array("q")

@@ -39,7 +39,7 @@ VERSION = 1  # of a dump
 TRADES, LIQUIDATIONS, CONTEXT, BOOKS = "trades", "liquidations", "context", "books"
 
 # Single trades, rows of a second, rows of a minute of all instruments together: 24 bytes each.
-ROOM = Room(500_000, 400_000, 250_000)
+ROOM = Room(450_000, 350_000, 250_000)
 
 
 class SymbolState:

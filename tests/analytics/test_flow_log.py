@@ -497,3 +497,36 @@ def test_the_room_forgets_logs_that_are_gone() -> None:
         FlowLog(BTC, T0 - 1, room=room).take(stream(i, 90))
     gc.collect()
     assert room.counts() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize("ticks", [50, 400_000])
+def test_times_that_go_backwards_are_put_in_order(ticks: int, *, numbered: bool) -> None:
+    dice, log = random.Random(17), FlowLog(BTC, T0, ticks=ticks)
+    stamps = [T0 + 10_000 + i * 100 - dice.choice((0, 0, 450, 9000)) for i in range(800)]
+    trades = [
+        Trade(
+            instrument=BTC, ts=ts, price=100.0 + i % 7, amount=1.0, side=Side.BUY, id=str(i),
+            seq=i if numbered else None,
+        )
+        for i, ts in enumerate(stamps)
+    ]  # fmt: skip
+    for i in range(0, 800, 40):
+        assert len(log.take(trades[i : i + 40])) == 40
+    for since in range(T0, T0 + 90_000, 1000):
+        check(log, trades, since, T0 + 100_000)
+    assert log.take(trades) == []
+    assert log.last_ts == max(stamps)
+
+
+def test_seconds_do_not_become_minutes_before_the_minute_is_over() -> None:
+    trades = stream(18, 2000, steps=(100, 300))
+    log = FlowLog(BTC, T0 - 1, ticks=50, seconds=100_000)
+    for i in range(0, 2000, 20):
+        log.take(trades[i : i + 20])
+        if log.size(1):
+            log.shed(1, log.span(1)[1])
+    for since in range(T0, trades[-1].ts, MINUTE):
+        assert check(log, trades, since, trades[-1].ts).exact
+    for since in range(trades[-1].ts // MINUTE * MINUTE, trades[-1].ts, 1000):
+        assert check(log, trades, since, trades[-1].ts).exact
