@@ -61,7 +61,7 @@ class Parts:
 
 
 class Live:
-    """The services of the live market. `start` begins them, `run` goes on until cancelled, `close` saves."""
+    """The services of the live market. `run` begins them and goes on until cancelled, `close` saves."""
 
     def __init__(self, parts: Parts) -> None:
         self._settings, self._streams = parts.settings, parts.streams
@@ -89,7 +89,7 @@ class Live:
         streams.on_old.append(self.recordings.take)
 
     async def start(self) -> None:
-        """Take up the past, then watch."""
+        """Take up the past, then watch. Commands are answered meanwhile."""
         await self._ledger.load(self._clock.now())
         await self.monitors.load()
         listed = await self.monitors.watch_list.apply()
@@ -100,6 +100,7 @@ class Live:
 
     async def run(self) -> None:
         """Save, poll, and arm the monitors once the past is there."""
+        await self.start()
         await asyncio.gather(
             self.checkpointer.run(), self.polling.run(), self.checkpointer.settle(),
             self._follow(), self._scale(),

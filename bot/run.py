@@ -171,11 +171,11 @@ class Chat:
 async def _serve(desk: Desk, front: Front, stop: asyncio.Event) -> int:
     chat = Chat(desk, front)
     schedule = Schedule(desk)
-    await desk.live.start()
     await desk.alerts.start()
     schedule.start()
+    live = asyncio.create_task(desk.live.run(), name="live")
     tasks = [
-        asyncio.create_task(desk.live.run(), name="live"),
+        live,
         asyncio.create_task(chat.receive(), name="receive"),
         asyncio.create_task(chat.outbox.run(), name="outbox"),
         asyncio.create_task(follow_clock(desk), name="market clock"),
@@ -187,14 +187,20 @@ async def _serve(desk: Desk, front: Front, stop: asyncio.Event) -> int:
     finally:
         schedule.stop()
         stopped.cancel()
+        live.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP):
-                await chat.close()
-        await desk.live.close()
+                await asyncio.gather(chat.close(), _ended(live, desk))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return status
+
+
+async def _ended(live: "asyncio.Task[None]", desk: Desk) -> None:
+    """The live services have stopped, and what they know is written down."""
+    await asyncio.gather(live, return_exceptions=True)
+    await desk.live.close()
 
 
 async def _watch(tasks: list[asyncio.Task[None]], stopped: asyncio.Task[Any]) -> int:

@@ -59,8 +59,8 @@ async def liqmap(args: Args, app: App) -> Reply:
     window = fmt.window(rest[0], low=6 * HOUR, high=30 * DAY, example=USAGE) if rest else 7 * DAY
     query, listed, typed = perps(app, text, "/liqmap {}")
     now = app.clock.now()
-    head = await _head(app, listed, args.preferences.exchange)
-    found, missing = await _maps(app, listed, window, now)
+    head = await head_of(app, listed, args.preferences.exchange)
+    found, missing = await maps_of(app, listed, window, now)
     tiers = await _tiers(app, head.instrument)
     figures = _exact(head, tiers)
     base, length = query.base, fmt.duration(window)
@@ -71,7 +71,7 @@ async def liqmap(args: Args, app: App) -> Reply:
     known = await _known_interest(app, listed, missing)
     sizes = {name: v.interest_usd for name, v in found.items()} | known
     maps = [v.map for v in found.values()]
-    whole = _swept(await asyncio.to_thread(combined, maps, sizes, head.last))
+    whole = swept(await asyncio.to_thread(combined, maps, sizes, head.last))
     long, short_ = (nearest(whole, side) for side in (PositionSide.LONG, PositionSide.SHORT))
     figures |= _clusters(whole, long, short_)
     headline = _headline(base, long, short_, head)
@@ -91,7 +91,7 @@ async def liqmap(args: Args, app: App) -> Reply:
     )
 
 
-def _swept(whole: LiquidationMap) -> LiquidationMap:
+def swept(whole: LiquidationMap) -> LiquidationMap:
     """Without the levels the price has passed since the last closed candle."""
     low, high = whole.edges[:-1], whole.edges[1:]
     return replace(
@@ -109,7 +109,7 @@ def _buttons(text: str, words: str) -> list[list[Button]]:
     ]
 
 
-async def _head(app: App, perps: Sequence[Instrument], default: str) -> Ticker:
+async def head_of(app: App, perps: Sequence[Instrument], default: str) -> Ticker:
     """The price of the default venue, else of the first other one that answers."""
     tickers, errors = await settle({i.exchange: app.market.ticker(i) for i in perps})
     now = app.clock.now()
@@ -132,7 +132,7 @@ def _share(whole: LiquidationMap, unknown: Sequence[str]) -> str:
     return _("coverage {share}").format(share=share)
 
 
-async def _maps(
+async def maps_of(
     app: App, perps: Sequence[Instrument], window: int, now: int
 ) -> tuple[dict[str, Venue], dict[str, str]]:
     """The map of each venue that has a history of open interest, and why the others have none."""

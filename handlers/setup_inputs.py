@@ -17,7 +17,7 @@ from exchanges.hub import settle
 from handlers.app import App
 from handlers.book_looks import Looks, looks
 from handlers.flows import Flows, flows
-from handlers.liqmap import _head, _maps, _swept
+from handlers.liqmap import head_of, maps_of, swept
 from handlers.liqs import figures_of as liquidation_figures
 from handlers.liqs import published
 from handlers.live import Live, looked
@@ -76,7 +76,7 @@ class Inputs:
 async def inputs(app: App, base: str, instruments: Sequence[Instrument], default: str) -> Inputs:
     """Ask for all of it at once; what a venue does not answer is missing with its reason."""
     books = await looks(app, instruments)
-    head = await _head(app, instruments, default)
+    head = await head_of(app, instruments, default)
     streams = app.market.streams
     seen = await looked(
         app, [(i, streams.state(i) if streams is not None else None) for i in instruments]
@@ -249,13 +249,13 @@ async def _link(app: App, found: Inputs) -> None:
 
 async def _clusters(app: App, found: Inputs, instruments: Sequence[Instrument]) -> None:
     """The nearest cluster of estimated liquidations, by the model and the window of /liqmap."""
-    maps, missing = await _maps(app, instruments, MAP, found.now)
+    maps, missing = await maps_of(app, instruments, MAP, found.now)
     if not maps:
         why = next(iter(missing.values()), _("no map"))
         found.cluster = Reading.missing(why, Status.INSUFFICIENT, kind=Kind.ESTIMATED)
         return
     sizes = {name: each.interest_usd for name, each in maps.items()}
-    whole = _swept(
+    whole = swept(
         await asyncio.to_thread(combined, [v.map for v in maps.values()], sizes, found.head.last)
     )
     found.sides = [c for side in PositionSide if (c := nearest(whole, side)) is not None]

@@ -62,7 +62,10 @@ class Session:
 
     async def run(self, request: web.Request) -> web.WebSocketResponse:
         """Handle one connection to its end."""
-        await self.ws.prepare(request)
+        try:
+            await self.ws.prepare(request)
+        except ConnectionError:
+            return self.ws  # the client went away while it was greeted
         self._transport = request.transport
         faults = request.app.get(FAULTS)
         if faults is not None:

@@ -59,7 +59,6 @@ async def main() -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with open_desk(load()) as desk:
-        await desk.live.start()
         await desk.alerts.start()
         schedule = Schedule(desk)
         schedule.start()

@@ -142,7 +142,9 @@ async def kill_and_compare(
     """Kill, start again, and compare what both say of the same windows."""
     found = Comparison()
     began = (await whole.armed())["now"]
-    await killed.armed()
+    async with asyncio.timeout(PATIENCE):
+        while (await killed.armed())["checkpoint"] is None:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.5)
     for _ in range(kills):
         await asyncio.sleep(chance.uniform(2.0, 14.0))
         await killed.kill()
