@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import signal
@@ -58,6 +59,8 @@ async def run(settings: Settings) -> int:
     async with contextlib.AsyncExitStack() as stack:
         desk = await stack.enter_async_context(open_desk(settings))
         front = await stack.enter_async_context(_front(settings, desk))
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is never looked through again: no long pauses
         return await _serve(desk, front, stop)
 
 
