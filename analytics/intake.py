@@ -60,6 +60,8 @@ class Intake:
         self._stamped = -1  # the latest ts of any id that was looked up
         self._gaps: list[Span] = []
         self._missed: list[Span] = []  # where the start was moved back over
+        self._lasting: list[Span] = []  # of the gaps, what can never be filled
+        self._given_up: list[Span] = []  # of these, what nobody was told of yet
         self._stored = -1  # the seconds up to here were asked for, to be stored
         self._changed: dict[int, None] = {}  # minutes that got a trade after that
         self._set_band()
@@ -118,7 +120,7 @@ class Intake:
             cut += [
                 (a, b) for a, b in ((start, min(end, from_ts)), (max(start, to_ts), end)) if a < b
             ]
-        self._gaps = cut
+        self._gaps = merged_spans([*cut, *self._lasting]) if self._lasting else cut
         self._numbers.close(from_ts, to_ts)
 
     def blind(self) -> list[Span]:
@@ -142,6 +144,11 @@ class Intake:
     def new_holes(self) -> list[Hole]:
         """The holes found since the last call that are still open; their time is blind already."""
         return self._numbers.new_holes()
+
+    def new_losses(self) -> list[Span]:
+        """Blind intervals, found since the last call, whose trades would not be counted if they were fetched."""
+        found, self._given_up = self._given_up, []
+        return found
 
     def late_minutes(self) -> list[int]:
         """Ends (ms) of minutes that got a trade after their seconds were asked for. Handed out once."""
@@ -360,6 +367,10 @@ class Intake:
     def _drain(self) -> None:
         """Time that no number will ever close is marked for good."""
         spans, self._numbers.given_up = self._numbers.given_up, []
+        self._lasting = merged_spans([*self._lasting, *spans])
+        while len(self._lasting) > GAPS_KEPT:
+            self._lasting[:2] = [(self._lasting[0][0], self._lasting[1][1])]
+        self._given_up = merged_spans([*self._given_up, *spans])
         for start, end in spans:
             self.mark_gap(start, end)
 
@@ -368,7 +379,8 @@ class Intake:
         return {
             "started": self._started, "begun": self._begun, "first": self._first, "settled": self._settled,
             "last": self.last_ts, "price": self._price, "gaps": self._gaps,
-            "missed": self._missed, "numbers": self._numbers.dump(), "seen": self._seen.dump(),
+            "missed": self._missed, "lasting": self._lasting,
+            "numbers": self._numbers.dump(), "seen": self._seen.dump(),
             "counts": [self.trades, self.duplicates, self.refused, self.held, self.before_start],
             "stamped": self._stamped, "waiting": self._waiting and packed(self._waiting),
         }  # fmt: skip
@@ -381,6 +393,7 @@ class Intake:
         self._price, self._stamped = values["price"], values["stamped"]
         self._gaps = [(start, end) for start, end in values["gaps"]]
         self._missed = [(start, end) for start, end in values["missed"]]
+        self._lasting = [(start, end) for start, end in values["lasting"]]
         self._numbers.restore(values["numbers"])
         self._seen.restore(*values["seen"])
         (

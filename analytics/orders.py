@@ -6,7 +6,7 @@ where the venue tells it. An order belongs to the second of its first print.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from math import log2
+from math import floor, log2
 from typing import Any
 
 from analytics.flow import GAP, RETAIL, WHALE, SizeClass, SmartMoney, TakerOrder, judged, size_class
@@ -69,6 +69,8 @@ class OrderFlow:
         gap, side, order, last = self._gap, self._side, self._order, self._last
         value, amount, prints, first = self._value, self._amount, self._prints, self._ts
         common, retail, sums = min(LARGE, self.whale), self.retail, self._sums
+        sum_of, count_of, bins = sums.value, sums.count, self.sizes.bins
+        ended = 0
         end = min(sums.second * 1000, self.sizes.end - 1)  # so long nothing turns
         begin = sums.second * 1000 - 1000
         large: list[TakerOrder] = []
@@ -85,13 +87,14 @@ class OrderFlow:
                     pass
                 elif begin < first <= end and 1.0 <= value < common:  # by far the most
                     slot = (0 if value < retail else 2) + (side is not _BUY)
-                    sums.value[slot] += value
-                    sums.count[slot] += 1
-                    self.sizes.bins[int((log2(value) - LOWEST) * PER_DOUBLING)] += 1
-                    self.ended += 1
+                    sum_of[slot] += value
+                    count_of[slot] += 1
+                    bins[floor((log2(value) - LOWEST) * PER_DOUBLING)] += 1
+                    ended += 1
                 else:
                     self._hold(side, order, first, last, prints, amount, value)
                     self._end(large)
+                    bins = self.sizes.bins
                     end = min(sums.second * 1000, self.sizes.end - 1)
                     begin = sums.second * 1000 - 1000
                 side, order, first = trade.side, trade.order, ts
@@ -99,6 +102,7 @@ class OrderFlow:
                 value = trade.price * amount
                 prints = 1
             last = ts
+        self.ended += ended
         self._hold(side, order, first, last, prints, amount, value)
         return large
 

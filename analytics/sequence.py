@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 HOLES = 256  # ranges of missing numbers that are kept; of more the oldest is given up
 LATE = 10_000  # ms by which trades of one feed may arrive out of order
-FRESH = 64  # holes that wait to be handed out
+FRESH = 64  # ranges with holes that wait to be handed out; of more the oldest become one
 
 _FIRST = attrgetter("first")
 
@@ -25,9 +25,8 @@ class Hole(NamedTuple):
 
     @property
     def span(self) -> tuple[int, int]:
-        """The blind interval; never empty, as the missing trades may share one ms with their neighbours."""
-        start, end = min(self.after_ts, self.before_ts), max(self.after_ts, self.before_ts)
-        return (start, end) if start < end else (end - 1, end)
+        """The blind interval (start, end]: the missing trades may share a ms with either neighbour."""
+        return min(self.after_ts, self.before_ts) - 1, max(self.after_ts, self.before_ts)
 
 
 class Sequence:
@@ -106,7 +105,10 @@ class Sequence:
         self._holes = [Hole(*hole) for hole in holes]
 
     def _miss(self, hole: Hole) -> None:
-        self._fresh = [*self._fresh[1 - FRESH :], hole]
+        self._fresh.append(hole)
+        if len(self._fresh) > FRESH:  # one range over both: what was seen between them is no hole
+            one, other = self._fresh[:2]
+            self._fresh[:2] = [Hole(one.first, other.last, one.after_ts, other.before_ts)]
         self._keep([*self._holes, hole])
 
     def _keep(self, holes: list[Hole]) -> None:

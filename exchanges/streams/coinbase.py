@@ -25,6 +25,7 @@ from exchanges.streams.decoder import (
 from market.clock import Clock
 from market.types import Instrument, Side
 
+ABSENT = 1000  # numbers of messages that are remembered because they may come late
 UTC_ENDS = ("Z", "+00:00")
 
 
@@ -88,10 +89,12 @@ class Coinbase(Decoder):
         super().__init__(clock)
         self._asked: dict[str, Instrument] = {}
         self._next: int | None = None  # the number of the message that must follow
+        self._absent: set[int] = set()  # numbers that were skipped
 
     def renew(self) -> None:
         """Forget requests that were never answered; numbers begin anew."""
         self._asked.clear()
+        self._absent.clear()
         self._next = None
 
     def opening(self) -> list[str]:
@@ -144,12 +147,19 @@ class Coinbase(Decoder):
         return [event for each in rows for event in self._traded(each, now)]
 
     def _count(self, number: int | None) -> None:
-        """Notice messages that never came."""
+        """Notice messages that did not come; one that is late after all is not missed any more."""
         if number is None:
             return
-        if self._next is not None and number > self._next:
-            self.missed += number - self._next
-        self._next = number + 1
+        if self._next is None or number >= self._next:
+            if self._next is not None and number > self._next:
+                self.missed += number - self._next
+                self._absent |= set(range(max(self._next, number - ABSENT), number))
+            self._next = number + 1
+        elif number in self._absent:
+            self._absent.discard(number)
+            self.missed -= 1
+        if len(self._absent) > ABSENT:
+            self._absent.clear()
 
     def _traded(self, rows: list[Row], now: int) -> list[Event]:
         found: list[Event] = []

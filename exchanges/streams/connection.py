@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from picows import WSCloseCode, WSError, WSListener, WSMsgType, WSTransport, ws_connect
@@ -18,7 +18,7 @@ from python_socks import ProxyError
 
 from exchanges.streams.decoder import Accepted, Channel, Decoder, Event, Refused, Topic
 from exchanges.streams.frames import FRAME, Batch, Inbox, Wire, by_id, is_json, proxy_of
-from exchanges.streams.rhythm import RHYTHM, RHYTHM_FRAMES, SILENCE, Rhythm
+from exchanges.streams.rhythm import RHYTHM, RHYTHM_FRAMES, SILENCE, Rhythm, Sight
 from market.clock import Clock
 from market.types import BookChange, Context, Trade
 
@@ -80,7 +80,7 @@ class Connection:
         self._heard = self._data = self._pinged = 0  # wall ms
         self._beats = 0  # turns with data
         self._numbered = False  # the venue counts its trades
-        self._sure = self._mark = (0, 0)  # (wall, market): heard then, and at least a second ago
+        self._sight = Sight()
 
     @property
     def frames(self) -> int:
@@ -192,18 +192,17 @@ class Connection:
         self.live, self.reason = True, "closed by the venue"
         self.began = self._heard = self._data = self._pinged = now
         self._beats = 0
-        self._mark = self._sure = (now, market)
         for names in (self._asked, self._due, self._served, self._refused, self._again):
             names.clear()
         self.decoder.renew()
+        self._sight = Sight(now, market, self.decoder.missed)
         self._changed.set()
 
     def _hand_on(self, events: list[Event]) -> None:
         """What the messages of one loop turn said."""
         now, market = self._wall.now(), self._clock.now()
         self._heard, self.heard_ts = now, market
-        if now - self._mark[0] >= 1000:
-            self._sure, self._mark = self._mark, (now, market)
+        self._sight.count(self.decoder.missed, now)
         inbox = self._inbox
         if not (events or inbox.trades or inbox.closed or inbox.unread):
             return
@@ -246,7 +245,20 @@ class Connection:
         ]
         if data or trades or closed:
             self._beats, self._data = self._beats + 1, now
+            newest = max((rows[-1].ts for rows in trades.values()), default=None)
+            self._sight.came(now, market, newest)
         return Batch(trades, closed, rest, market)
+
+    def _give_up(self, now: int) -> None:
+        """Messages did not come in time: nobody knows of which topic they were."""
+        since = self._sight.missing(self.decoder.missed, now)
+        topics = [t for n, t in self._wanted.items() if n in self._served and self._loses(n[0])]
+        if since is None or not topics:
+            return
+        logger.info("messages missing url=%s since=%d", self.url, since)
+        self._lost(self, topics, since)
+        again: list[Event] = [Accepted(each) for each in topics]
+        self._sink(self, Batch({}, [], again, self._clock.now()))
 
     def _damaged(self, rest: list[Event]) -> None:
         """Messages could not be read: what they may have carried and no number misses, was not seen."""
@@ -261,7 +273,7 @@ class Connection:
             hit |= named or ({} if is_json(message) else losing)
         if hit:
             topics = list(hit.values())
-            self._lost(self, topics, self._sure[1])
+            self._lost(self, topics, self._sight.sure)
             rest += [Accepted(each) for each in topics]
 
     def _loses(self, channel: Channel) -> bool:
@@ -303,11 +315,13 @@ class Connection:
     def _ended(self) -> None:
         self.flush()
         self.live, self._transport = False, None
-        served = [self._wanted[name] for name in self._served if name in self._wanted]
+        names = [name for name in self._served if name in self._wanted]
+        rhythms = [self._rhythms[name] for name in self._speaking(names)]
+        since = self._sight.whole_until(rhythms, self._wall.now())
         self._served.clear()
         self._asked.clear()
-        if served:
-            self._lost(self, served, self._sure[1])
+        if names:
+            self._lost(self, [self._wanted[name] for name in names], since)
 
     def _end(self, reason: str) -> None:
         if self._transport is not None:
@@ -361,20 +375,35 @@ class Connection:
     def _look(self) -> None:
         """Ask anew for topics that went silent while others live, and for those without an answer."""
         now = self._wall.now()
+        self._give_up(now)
         for name, due in self._due.items():
             if now > due and not (name in self._served or name in self._refused):
                 self._again.add(name)
         if now - self._data > SILENCE:
             return
-        for name in list(self._served):
-            rhythm, topic = self._rhythms.get(name), self._wanted.get(name)
-            if name[0] is Channel.LIQUIDATIONS or rhythm is None or topic is None:
+        for name in self._speaking(list(self._served)):
+            rhythm, topic = self._rhythms[name], self._wanted.get(name)
+            if topic is None:
                 continue
             if rhythm.stale(now):
                 rhythm.asked_anew()
                 logger.info("topic silent topic=%s since=%d", topic.key, rhythm.market)
-                self._lost(self, [topic], rhythm.market)
+                self._lost(self, [topic], self._sight.of(rhythm))
                 self.renew(topic)
+
+    def _stopped(self, now: int, since: int) -> bool:
+        """Whether no data for so long is a fault: by the connection's own rhythm, or by that of its topics."""
+        if self._beats >= RHYTHM_FRAMES:
+            return since * self._beats > RHYTHM * (self._data - self.began)
+        rhythms = [self._rhythms[name] for name in self._speaking(self._served)]
+        late = [each for each in rhythms if each.stale(now)]
+        for each in late:
+            each.asked_anew()
+        return bool(late)
+
+    def _speaking(self, names: Iterable[Name]) -> list[Name]:
+        """Those whose silence tells something; there may be no liquidation for hours."""
+        return [n for n in names if n[0] is not Channel.LIQUIDATIONS and n in self._rhythms]
 
     def _silent(self) -> bool:
         """Whether nothing comes any more, or data that came in a rhythm has stopped."""
@@ -382,10 +411,8 @@ class Connection:
         if now - self._heard > SILENCE:
             self.reason = "silent"
             return True
-        if self._beats < RHYTHM_FRAMES:
-            return False
-        usual = (self._data - self.began) / self._beats
-        if now - self._data > max(SILENCE, RHYTHM * usual):
+        since = now - self._data
+        if since > SILENCE and self._stopped(now, since):
             self.reason = "data stopped"
             return True
         return False

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 SLICE = 1000  # messages decoded in one loop turn at most: about a millisecond
 KERNEL = 1 << 19  # bytes that wait in the system, doubled by it: one read brings no more
+CONTROL = 125  # bytes of the largest frame that may be a close, ping or pong (RFC 6455, 5.5)
 FRAME = 8 * 1024 * 1024  # bytes of the largest message that is read
 
 _TEXT, _BINARY, _MORE, _CLOSE = (
@@ -42,12 +43,15 @@ class Wire(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """A frame came; picows itself answers the venue's pings."""
-        kind = frame.msg_type
-        if (kind is _TEXT or kind is _BINARY) and frame.fin:
+        if frame.payload_size > CONTROL and frame.fin and not self._parts:
             waiting = self._waiting  # as `Inbox.take`, without the call
             if not waiting:
                 self._inbox.wake()
             waiting.append(frame.get_payload_as_bytes())
+            return
+        kind = frame.msg_type  # costs more to ask than all the rest
+        if (kind is _TEXT or kind is _BINARY) and frame.fin:
+            self._inbox.take(frame.get_payload_as_bytes())
         elif kind is _CLOSE:
             transport.send_close(frame.get_close_code())
             transport.disconnect()

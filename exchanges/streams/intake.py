@@ -1,8 +1,10 @@
 """What the venues say, on its way into the states: in order, at once, counted, and every blind moment marked."""
 
+import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 
 from exchanges.streams.bus import Bus
 from exchanges.streams.decoder import Accepted, Channel, News, Refused, Topic
@@ -17,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 OLD = 60_000  # market ms: what is older on receipt updates the state but is no news
 
+BOOK_TURN = 0.004  # seconds of one loop turn for changes of books; the rest waits for the next
+CHANGES = 20_000  # that wait at most
+
 OnEvents = Callable[[Sequence[News]], None]
 OnGap = Callable[[Missing], None]
 
@@ -29,7 +34,7 @@ class Intake:
         clock: Clock,
         ledger: Ledger,
         resync: Resync,
-        begin: Callable[[Watched], None],
+        begin: Callable[[Watched, int], None],
         *,
         warm: bool,
     ) -> None:
@@ -44,12 +49,16 @@ class Intake:
         self.last: dict[str, int] = {}  # by exchange: ts of the newest trade
         self._clock, self._resync = clock, resync
         self._begin, self._warm = begin, warm
+        self._changes: deque[tuple[Watched, BookChange]] = deque()  # of books, for the next turns
 
     def batch(self, routes: Mapping[str, Watched], batch: Batch) -> None:
         """What one loop turn brought on one connection; `routes`: by the venue's own id."""
         news: list[News] = []
+        until = perf_counter() + BOOK_TURN
         for event in batch.rest:
-            if isinstance(event, Accepted):
+            if isinstance(event, BookChange):
+                news += self._change(routes, event, until)
+            elif isinstance(event, Accepted):
                 self._accepted(event.topic)
             elif isinstance(event, Refused):
                 self._refused(event)
@@ -62,6 +71,45 @@ class Intake:
             if (record := routes.get(id_)) is not None:
                 news += self.trades(record, trades)
         self.tell(news, batch.now)
+
+    def _change(
+        self, routes: Mapping[str, Watched], event: BookChange, until: float
+    ) -> Sequence[News]:
+        """Take a change of a book now, or in a later turn where this one has had enough of them."""
+        record = routes.get(event.instrument.id)
+        if record is None:
+            return ()
+        if not self._changes and perf_counter() < until:
+            return self._one(record, event)
+        if not self._changes:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self._changes.append((record, event))
+        if len(self._changes) > CHANGES:  # they come faster than they can be taken
+            self._skip()
+        return ()
+
+    def _go_on(self) -> None:
+        """Changes of books that were left over, in their order."""
+        news: list[News] = []
+        until = perf_counter() + BOOK_TURN
+        while self._changes:
+            record, event = self._changes.popleft()
+            news += self._one(record, event)
+            if perf_counter() >= until:
+                break
+        if self._changes:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self.tell(news, self._clock.now())
+
+    def _skip(self) -> None:
+        """Give up all changes that wait: their books are fetched anew."""
+        records = {record.instrument.key: record for record, _ in self._changes}
+        logger.warning("books fall behind changes=%d books=%d", len(self._changes), len(records))
+        self._changes.clear()
+        for record in records.values():
+            if (book := record.known().book) is not None:
+                book.lost()
+                self._resync.look(record)
 
     def trades(self, record: Watched, trades: list[Trade]) -> list[Trade]:
         """Count trades of one instrument; returns those that were new."""
@@ -83,6 +131,8 @@ class Intake:
         newest = state.flow.last_ts or 0
         if newest > self.last.get(exchange, 0):
             self.last[exchange] = newest
+        for start, end in state.flow.new_losses():
+            self.ledger.missed(Topic(Channel.TRADES, record.instrument), start, end)
         for hole in state.flow.new_holes():
             start, end = hole.span
             topic = Topic(Channel.TRADES, record.instrument)
@@ -108,9 +158,10 @@ class Intake:
 
     def tell(self, news: list[News], now: int) -> None:
         """Hand on what is news."""
-        fresh = [each for each in news if each.ts >= now - OLD]
+        oldest = now - OLD
+        fresh = [each for each in news if each.ts >= oldest]
         if len(fresh) < len(news):
-            old = [each for each in news if each.ts < now - OLD]
+            old = [each for each in news if each.ts < oldest]
             for each in old:
                 self._count(each.instrument.exchange, "old", 1)
             for call in self.on_old:
@@ -138,6 +189,7 @@ class Intake:
                     record.hold()
             elif topic.channel is Channel.BOOK and record.known().book is not None:
                 record.known().open_book().lost()
+                self._changes = deque(each for each in self._changes if each[0] is not record)
             self._dark(feed, start)
 
     def late(self, feed: Feed) -> None:
@@ -149,9 +201,8 @@ class Intake:
         self.waiting.pop(feed.topic.key, None)
         self.ledger.dropped(feed.topic)
 
-    def sees(self, record: Watched) -> None:
-        """The trades of an instrument arrive again, what was missed is told."""
-        now = self._clock.now()
+    def sees(self, record: Watched, now: int) -> None:
+        """The trades of an instrument arrive again since `now`, what was missed is told."""
         since = record.sees(now)
         state = record.state
         if since is None or state is None or since >= now:
@@ -206,7 +257,7 @@ class Intake:
         if topic.channel is Channel.LIQUIDATIONS and since is not None:
             record.known().liquidations.mark_gap(since, now)
         if topic.channel is Channel.TRADES:
-            self._begin(record)
+            self._begin(record, now)
         elif topic.channel is Channel.LIQUIDATIONS:
             record.known().alive(self._clock.now(), topic.channel)
         feed.accepted.set()

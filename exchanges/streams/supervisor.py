@@ -9,7 +9,7 @@ told to `on_gap`, so that it can be fetched.
 import asyncio
 import logging
 import ssl
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -37,6 +37,7 @@ WATCHED = (
     600  # instruments at once; of those not kept the one that was asked for longest ago gives way
 )
 BOOKS = 100  # books that were asked for and are not kept
+AT_ONCE = 100  # instruments that begin in one loop turn
 WAIT = 2_000  # wall ms that a command waits for a venue to confirm
 LATE = 5_000  # wall ms after which a feed that was not confirmed counts as blind since it was asked for
 TICK = 1.0  # seconds between looks at all of it
@@ -82,6 +83,7 @@ class Streams:
         self._tasks: set[asyncio.Task[None]] = set()
         self._kept: set[str] = set()
         self._kept_books: set[str] = set()
+        self._due: deque[Instrument] = deque()  # kept and not watched yet
         self._books: dict[str, None] = {}  # asked for, least recently first
         self._meters: dict[str, Meter] = {}
         self._turn = 0
@@ -115,9 +117,17 @@ class Streams:
         wanted = {each.key: each for each in instruments}
         deep = {each.key: each for each in books}
         self._kept, self._kept_books = set(wanted) | set(deep), set(deep)
-        for key, each in (wanted | deep).items():
-            self._watch(each, book=key in deep)
+        self._due = deque((wanted | deep).values())
+        self._keep_on()
         self._shed_books()
+
+    def _keep_on(self) -> None:
+        """Watch the next of those that are kept, a part in each loop turn."""
+        for _ in range(min(AT_ONCE, len(self._due))):
+            each = self._due.popleft()
+            self._watch(each, book=each.key in self._kept_books)
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._keep_on)
 
     def adopt(self, state: SymbolState, until: int) -> bool:
         """Go on with a state from before a restart, whole up to `until`; what came since is a gap.
@@ -182,6 +192,7 @@ class Streams:
     async def close(self) -> None:
         """End every connection."""
         self.bus.close()
+        self._due.clear()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -390,11 +401,11 @@ class Streams:
             queues=tuple(self.bus.status()),
         )
 
-    def _begin(self, record: Watched) -> None:
+    def _begin(self, record: Watched, now: int) -> None:
         """From now on trades are complete; of a recording, what came before is fetched."""
         if self._recorded is not None:
             self._recorded.begin(record)
             return
-        record.begin(self._clock.now())
-        self._intake.sees(record)
+        record.begin(now)
+        self._intake.sees(record, now)
         record.settled.set()

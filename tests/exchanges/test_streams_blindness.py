@@ -95,12 +95,12 @@ async def test_a_hole_in_the_numbers_is_a_gap_that_is_told_at_once(
         await until(lambda: flow.trades == 4)
         (missing,) = told
         assert missing.topic == Topic(Channel.TRADES, BINANCE)
-        assert (missing.from_ts, missing.to_ts) == (START + 20, START + 60)
+        assert (missing.from_ts, missing.to_ts) == (START + 19, START + 60)
         assert (missing.after_seq, missing.before_seq) == (2, 5)
         assert [(g.from_ts, g.to_ts) for g in flow.gaps(START, START + 1000)] == [
-            (START + 20, START + 60)
+            (START + 19, START + 60)
         ]
-        assert gaps(streams, BINANCE, Channel.TRADES) == [(20, 60)]
+        assert gaps(streams, BINANCE, Channel.TRADES) == [(19, 60)]
         for ts, number in ((30, 3), (40, 4)):  # they were late, or fetched
             await venues.say("binance", aggregate(ts, number))
         await until(lambda: flow.trades == 6)
@@ -300,7 +300,7 @@ async def test_a_message_that_cannot_be_read_marks_what_no_number_would_miss(
         flow = streams.flow(BINANCE)
         assert flow is not None
         await until(lambda: flow.trades == 2)
-        assert gaps(streams, BINANCE, Channel.TRADES) == [(9_500, 9_600)]
+        assert gaps(streams, BINANCE, Channel.TRADES) == [(9_499, 9_600)]
         clock.advance(10_000)
         await venues.say("hyperliquid", '{"channel":"trades","data":[{"co')
         await until(lambda: gaps(streams, ETH, Channel.TRADES))

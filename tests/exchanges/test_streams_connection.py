@@ -19,7 +19,14 @@ from exchanges.streams import connection
 from exchanges.streams.connection import Connection
 from exchanges.streams.decoder import Accepted, Channel, Refused, Topic
 from exchanges.streams.frames import FRAME, Batch, proxy_of
-from exchanges.streams.rhythm import RHYTHM_FRAMES, SILENCE, UNHEARD, Rhythm
+from exchanges.streams.rhythm import (
+    OVERDUE,
+    RHYTHM,
+    RHYTHM_FRAMES,
+    SILENCE,
+    UNHEARD,
+    Rhythm,
+)
 from market.clock import Clock, FixedClock, WallClock
 from market.types import Trade
 
@@ -159,11 +166,110 @@ async def test_a_lost_connection_is_blind_since_the_last_moment_it_was_surely_wh
         for n in range(1, 5):
             wall.advance(1000)
             clock.advance(1000)
-            venue.say(t="trade", i="A", n=n)
+            venue.say(t="trade", i="A", n=1000 * n)
             await until(lambda n=n: len(heard.trades) == n)
         venue.hang_up()
         await until(lambda: heard.lost)
         assert heard.lost[0][1] == START + 3000
+
+
+async def test_what_is_late_moves_the_moment_at_which_all_was_surely_whole() -> None:
+    wall, clock = FixedClock(5_000_000), FixedClock(START)
+    async with plain_venue() as venue, client(venue, TRADES, wall=wall, clock=clock) as (_, heard):
+        for n in range(1, 8):
+            wall.advance(1000)
+            clock.advance(1000)
+            venue.say(t="trade", i="A", n=1000 * n - 3000)  # each is three seconds late
+            await until(lambda n=n: len(heard.trades) == n)
+        venue.hang_up()
+        await until(lambda: heard.lost)
+        assert heard.lost[0][1] == START + 3000
+
+
+async def test_pongs_do_not_tell_that_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "PING", 500)
+    wall, clock = FixedClock(5_000_000), FixedClock(START)
+
+    async def second() -> None:
+        wall.advance(1000)
+        clock.advance(1000)
+        frames = made.frames
+        await until(lambda: made.frames > frames)  # the pong at least
+
+    async with (
+        plain_venue() as venue,
+        client(venue, TRADES, wall=wall, clock=clock) as (
+            made,
+            heard,
+        ),
+    ):
+        for n in range(1, RHYTHM_FRAMES + 1):
+            venue.say(t="trade", i="A", n=clock.now() - START)
+            await until(lambda n=n: len(heard.trades) == n)
+            await second()
+        last = clock.now() - 1000
+        for _ in range(RHYTHM + 1):
+            if heard.lost:
+                break
+            await second()
+        await until(lambda: heard.lost)
+        assert heard.lost == [(["trades|plain:A/USDT:USDT"], last - 1000)]
+
+
+async def test_a_connection_that_never_spoke_is_given_up_where_its_topics_have_a_rhythm() -> None:
+    wall, clock = FixedClock(5_000_000), FixedClock(START)
+    topic = Topic(Channel.CONTEXT, A)
+    async with (
+        plain_venue() as venue,
+        client(venue, topic, wall=wall, clock=clock) as (
+            made,
+            heard,
+        ),
+    ):
+        for _ in range(UNHEARD // 5000):
+            wall.advance(5000)
+            clock.advance(5000)
+            frames = made.frames
+            await until(lambda: made.frames > frames)  # noqa: B023
+        wall.advance(5000)
+        await until(lambda: venue.connections == 2)
+        assert heard.lost == [(["context|plain:A/USDT:USDT"], START)]
+
+
+async def test_messages_whose_numbers_were_skipped_are_blindness_unless_they_are_only_late() -> (
+    None
+):
+    wall, clock = FixedClock(5_000_000), FixedClock(START)
+    late = Topic(Channel.CONTEXT, A)
+    async with (
+        plain_venue() as venue,
+        client(venue, TRADES, late, wall=wall, clock=clock) as (made, heard),
+    ):
+
+        async def say(n: int) -> None:
+            count = len(heard.rest)
+            venue.say(t="ctx", i="A", n=n, c="context")
+            await until(lambda: len(heard.rest) > count)
+
+        for n in range(1, 6):
+            wall.advance(1000)
+            clock.advance(1000)
+            await say(1000 * n)
+        made.decoder.missed += 2
+        await say(5000)
+        made.decoder.missed -= 2  # they were late
+        await say(5000)
+        wall.advance(2 * OVERDUE)
+        await asyncio.sleep(0.05)
+        assert heard.lost == []
+        made.decoder.missed += 1
+        await say(5000)
+        wall.advance(OVERDUE)
+        await until(lambda: heard.lost)
+        assert heard.lost == [(["trades|plain:A/USDT:USDT"], START + 4000)]
+        assert heard.rest[-1] == Accepted(TRADES)
+        await asyncio.sleep(0.05)
+        assert (len(heard.lost), venue.connections) == (1, 1)
 
 
 async def test_a_topic_that_goes_silent_while_others_live_is_asked_for_anew() -> None:
@@ -183,7 +289,7 @@ async def test_a_topic_that_goes_silent_while_others_live_is_asked_for_anew() ->
                 clock.advance(500)
                 count = len(heard.trades)
                 for name in names:
-                    venue.say(t="trade", i=name, n=count)
+                    venue.say(t="trade", i=name, n=clock.now() - START)
                 await until(lambda: len(heard.trades) >= count + len(names))  # noqa: B023
 
         await minute("A", "B", turns=RHYTHM_FRAMES)

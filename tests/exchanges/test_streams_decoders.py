@@ -273,6 +273,11 @@ def test_coinbase_names_the_makers_side_and_sends_the_newest_first() -> None:
     decoded(made, message | {"sequence_num": 5})
     decoded(made, message | {"sequence_num": 9})
     assert made.missed == 3
+    decoded(made, message | {"sequence_num": 7})  # late
+    assert made.missed == 2
+    for again in (7, 9, 10):
+        decoded(made, message | {"sequence_num": again})
+    assert made.missed == 2
 
 
 @pytest.mark.parametrize("time", ["2026-06-09T10:13:20", "yesterday", "", "0001-01-01T00:00:00Z"])

@@ -16,8 +16,8 @@ from stream_venue import (
     until,
 )
 
-from exchanges.streams import connection, resync, supervisor
-from exchanges.streams.decoder import News
+from exchanges.streams import connection, intake, resync, supervisor
+from exchanges.streams.decoder import Channel, News, Topic
 from exchanges.streams.status import Meter
 from market.clock import FixedClock, WallClock
 from market.errors import SourceUnavailable
@@ -287,6 +287,55 @@ async def test_books_that_were_asked_for_longest_ago_give_way_and_their_trades_g
         streams.keep([])
         await streams.watch([BTC], book=True)
         await until(lambda: "unsubscribe l2Book ETH" in venues.asked)
+
+
+async def test_a_long_watch_list_begins_in_parts_and_the_newest_list_counts(
+    clock: FixedClock, wall: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "AT_ONCE", 2)
+    async with desk(clock, wall) as (_venues, streams):
+        streams.keep([BTC, ETH, BINANCE], books=[BINANCE])
+        assert streams.flow(BINANCE) is None
+        await until(lambda: streams.state(BINANCE) is not None)
+        book = Topic(Channel.BOOK, BINANCE)
+        await until(lambda: streams.serves(book))
+        await until(lambda: len(streams.states()) == 3)
+
+
+async def test_many_changes_of_a_book_take_many_turns_and_keep_their_order(
+    clock: FixedClock, wall: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BOOK_TURN", 0.0)  # one a turn
+    turns: list[int] = []
+    async with desk(clock, wall) as (venues, streams):
+        streams.on_events.append(lambda news: turns.append(len(news)))
+        await streams.watch([BINANCE], book=True)
+        state = streams.state(BINANCE)
+        assert state is not None
+        taken: list[int] = []
+        monkeypatch.setattr(state.open_book(), "take", lambda change: taken.append(change.last))
+        for n in range(200):
+            await venues.say("binance books", depth(n + 1, n + 1, n))
+        await until(lambda: len(taken) == 200)
+        assert taken == list(range(1, 201))
+        assert turns == [1] * 200
+
+
+async def test_books_that_cannot_be_taken_fast_enough_are_fetched_anew(
+    clock: FixedClock, wall: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BOOK_TURN", 0.0)
+    monkeypatch.setattr(intake, "CHANGES", 20)
+    async with desk(clock, wall) as (venues, streams):
+        await streams.watch([BINANCE], book=True)
+        state = streams.state(BINANCE)
+        assert state is not None
+        book = state.open_book()
+        lost: list[bool] = []
+        monkeypatch.setattr(book, "lost", lambda: lost.append(True))
+        for n in range(200):
+            await venues.say("binance books", depth(n + 1, n + 1, n))
+        await until(lambda: lost)
 
 
 async def test_a_binance_book_begins_with_a_snapshot_and_is_fetched_again_after_a_hole(
