@@ -12,7 +12,8 @@ import msgspec
 from benchmarks.row import Row, table
 
 PARTS = (
-    "starting", "desk", "memory", "tickers", "decoding", "flow", "streams", "state", "live", "books", "pictures", "routing",
+    "starting", "desk", "memory", "tickers", "decoding", "flow", "streams", "state", "live", "books",
+    "pictures", "routing",
 )  # fmt: skip
 PATIENCE = 300  # seconds for one part
 ROOT = Path(__file__).parents[1]

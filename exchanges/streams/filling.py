@@ -228,8 +228,16 @@ class Filler:
         return missing
 
     def _seen(self, missing: Missing, start: int, end: int) -> None:
-        missing.state.flow.close_gap(start, end)
-        if self._ledger is not None:
+        """All between the two is known, but for what the flow still misses there: the ledger says the same."""
+        flow = missing.state.flow
+        flow.close_gap(start, end)
+        if self._ledger is None:
+            return
+        for gap in flow.gaps(start, end):
+            if gap.from_ts > start:
+                self._ledger.filled(missing.topic, start, gap.from_ts)
+            start = max(start, gap.to_ts)
+        if start < end:
             self._ledger.filled(missing.topic, start, end)
 
     def _end(self, venue: _Venue, job: _Job) -> None:

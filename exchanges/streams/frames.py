@@ -43,7 +43,7 @@ class Wire(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """A frame came; picows itself answers the venue's pings."""
-        if frame.payload_size > CONTROL and frame.fin and not self._parts:
+        if CONTROL < frame.payload_size <= FRAME and frame.fin and not self._parts:
             waiting = self._waiting  # as `Inbox.take`, without the call
             if not waiting:
                 self._inbox.wake()
