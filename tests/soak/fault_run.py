@@ -27,6 +27,7 @@ from exchanges.streams.filling import Filler
 from exchanges.streams.ledger import Ledger
 from exchanges.streams.supervisor import Streams
 from market.clock import MarketClock, WallClock
+from market.errors import SourceError
 from market.types import Instrument, Liquidation, PositionSide, Side, Trade
 
 START = 1_780_272_000_000
@@ -36,6 +37,7 @@ TOLERANCE = 1e-9
 RECOVERY = 40.0  # wall seconds in which everything has to be back
 FILLING = 15.0  # more of them that are waited for gaps to be filled
 SLOW = 0.3  # of the market while books are compared
+PROBE = 35.0  # seconds after which a venue whose REST failed is asked again
 LOOKS = 15.0  # seconds for one of them
 DEPTH = 5  # levels of a book that have to equal a fresh one
 
@@ -240,10 +242,13 @@ class FaultRun:
         """Both change each second of the market; in between they are equal."""
         mine = theirs = None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOKS):
+            async with asyncio.timeout(LOOKS + PROBE):
                 while mine is None or theirs is None or not _same_levels(mine, theirs):
                     await asyncio.sleep(0.2)
-                    fresh = await self.market.book(instrument, depth=20)
+                    try:
+                        fresh = await self.market.book(instrument, depth=20)
+                    except SourceError:  # a venue that failed until just now is asked again soon
+                        continue
                     theirs = (list(fresh.bids[:DEPTH]), list(fresh.asks[:DEPTH]))
                     mine = (book.bids(DEPTH), book.asks(DEPTH))
                 return

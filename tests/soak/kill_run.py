@@ -186,8 +186,9 @@ class KillRun:
             for chat_id in PEOPLE:
                 got = sum(is_it(text) for text in said[chat_id])
                 if got < asked[chat_id]:
+                    other = [t[:160] for t in said[chat_id] if not (_is_list(t) or _is_price(t))]
                     found.wrong.append(
-                        f"{name}: {asked[chat_id]} asked in {chat_id}, {got} answers"
+                        f"{name}: {asked[chat_id]} asked in {chat_id}, {got} answers; else {other[-6:]}"
                     )
             found.counts[f"{name} asked"] = asked.total()
             found.counts[f"{name} answered"] = sum(is_it(t) for c in said.values() for t in c)
