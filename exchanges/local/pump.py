@@ -64,8 +64,8 @@ class Session:
         """Handle one connection to its end."""
         try:
             await self.ws.prepare(request)
-        except ConnectionError:
-            return self.ws  # the client went away while it was greeted
+        except ConnectionError:  # the client went away while it was greeted
+            raise web.HTTPBadRequest(text="gone") from None
         self._transport = request.transport
         faults = request.app.get(FAULTS)
         if faults is not None:
