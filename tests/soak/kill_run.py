@@ -296,4 +296,5 @@ def _is_list(text: str) -> bool:
 
 
 def _is_price(text: str) -> bool:
-    return "headline" in text and "24h" in text.partition("\n")[0]
+    first = text.partition("\n")[0]
+    return "headline" in text and ("24h" in first or first.endswith("old"))  # or said to be old
