@@ -52,10 +52,10 @@ def rows() -> list[Row]:
     return [
         faster(
             "book changes of 40 levels, share of the best ten", sides, naive, "dict, sorted",
-            goal=1.5, per=COUNT, what="changes",
+            goal=5, per=COUNT, what="changes",
         ),
         faster(
-            "  the same", sides, peer, "ccxt.pro OrderBook", goal=1.5, per=COUNT, what="changes"
+            "  the same", sides, peer, "ccxt.pro OrderBook", goal=2, per=COUNT, what="changes"
         ),
         at_most(
             "  with figures, walls, patterns and the heat map", whole / COUNT, 1 / 5_000,

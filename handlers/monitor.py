@@ -14,7 +14,7 @@ from handlers.types import Role
 from market import format as fmt
 from market.errors import UserError
 from market.language import _
-from market.types import Reading
+from market.types import DAY, Reading
 
 GROUP = "Alerts"
 SHOWN = 8  # facts on a card
@@ -140,12 +140,10 @@ async def _card(args: Args, app: App, service: MonitorService, coin: str) -> Rep
     return Reply(
         card=Card(
             glyph="👁",
-            headline=head
-            if facts
-            else _capital(_("{coin}nothing unusual in 24 h").format(coin=name)),
+            headline=head if facts else _capital(_quiet(service, name, now)),
             table=_rows(facts[:SHOWN], now),
             reading=told,
-            evidence=_watched(service),
+            evidence=fmt.SEPARATOR.join(p for p in (_watched(service), _since(service, now)) if p),
             updated=now,
         ),
         buttons=_buttons(mine, coin),
@@ -162,6 +160,19 @@ async def _card(args: Args, app: App, service: MonitorService, coin: str) -> Rep
             ],
         },
     )  # fmt: skip
+
+
+def _quiet(service: MonitorService, name: str, now: int) -> str:
+    """No finding says something only of the time that was watched."""
+    if service.since is None:
+        return _("{coin}not watched yet").format(coin=name)
+    if now - service.since >= DAY:
+        return _("{coin}nothing unusual in 24 h").format(coin=name)
+    return _("{coin}nothing unusual since {at}").format(coin=name, at=fmt.utc(service.since, now))
+
+
+def _since(service: MonitorService, now: int) -> str:
+    return "" if service.since is None else _("since {at}").format(at=fmt.utc(service.since, now))
 
 
 def _concerns(service: MonitorService, chat_id: int, fact: Fact) -> bool:

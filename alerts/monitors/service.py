@@ -107,6 +107,7 @@ class MonitorService:
         self._unsent: list[tuple[Any, list[Fact]]] = []
         self._seen = self._old = 0
         self._looked: int | None = None
+        self.since: int | None = None  # market ms of the first round; what came before nobody saw
 
     async def load(self) -> None:
         """Take up choices and the ranking of before; enough to answer `/monitor`."""
@@ -221,6 +222,7 @@ class MonitorService:
         ticks, self._ticks = self._ticks, {}
         facts = await self._judge.look(view, lambda key: ticks.get(key, 0))
         self._looked = now
+        self.since = now if self.since is None else self.since
         if now % HOUR < 1000:
             self._judge.edges.forget(now)
         return facts

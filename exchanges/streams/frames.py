@@ -49,6 +49,9 @@ class Wire(WSListener):
                 self._inbox.wake()
             waiting.append(frame.get_payload_as_bytes())
             return
+        if frame.payload_size > FRAME:  # picows hands it out before it ends the session for it
+            transport.disconnect(graceful=False)
+            return
         kind = frame.msg_type  # costs more to ask than all the rest
         if (kind is _TEXT or kind is _BINARY) and frame.fin:
             self._inbox.take(frame.get_payload_as_bytes())

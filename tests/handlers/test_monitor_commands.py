@@ -115,7 +115,12 @@ async def test_all_of_the_watch_list_but_one_and_the_whole_market(shop: Shop) ->
 
 async def test_what_was_noticed_is_shown_by_this_chats_own_thresholds(shop: Shop) -> None:
     desk = shop.desk
-    assert "Nothing unusual in 24 h" in body(await shop.say("/monitor"))
+    assert "Not watched yet" in body(await shop.say("/monitor"))  # no claim about an unwatched time
+    await desk.second()
+    first = await shop.say("/monitor")
+    assert first.card is not None
+    assert first.card.headline.startswith("Nothing unusual since ")
+    assert "24 h" not in body(first)
     await desk.on("BTC", chat=99)
     await desk.service.subscriptions.choose(99, "funding", "BTC", 0.01)
     desk.state().figures["funding_8h"] = 0.0007
@@ -134,7 +139,7 @@ async def test_what_was_noticed_is_shown_by_this_chats_own_thresholds(shop: Shop
     assert {f["kind"] for f in reply.data["facts"]} == {"funding", "delta"}
     assert len(reply.figures) == 2
     assert "ETH nothing unusual" in body(await shop.say("/monitor eth"))
-    assert reply.card.updated == START + 1000
+    assert reply.card.updated == START + 2000
     turn = button(await shop.say("/monitor eth"), "🔔 ETH on")
     await shop.press(turn)
     assert shop.heard() == ["ETH"]
