@@ -718,9 +718,10 @@ async def test_the_real_state_feeds_the_monitors(desk: Desk) -> None:
     assert "whale" in message["headline"] + message["reading"]
 
 
-async def test_a_round_over_eighty_instruments_does_not_hold_the_loop(desk: Desk) -> None:
+async def test_a_round_over_eighty_instruments_does_not_hold_the_loop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
-    import time
 
     from alert_market import instrument
 
@@ -737,17 +738,17 @@ async def test_a_round_over_eighty_instruments_does_not_hold_the_loop(desk: Desk
         desk.streams.states[each.key] = real  # type: ignore[assignment]
     desk.service.watch_list.instruments = list(many)
     await desk.second(2)
-    holds: list[float] = []
+    monkeypatch.setattr("alerts.monitors.judge.SLICE", 0.0)  # every piece of work is over its time
+    turns = 0
 
     async def probe() -> None:
+        nonlocal turns
         while True:
-            began = time.thread_time()
             await asyncio.sleep(0)
-            holds.append(time.thread_time() - began)
+            turns += 1
 
     task = asyncio.create_task(probe())
     await asyncio.sleep(0)
     await desk.second(3)
     task.cancel()
-    assert len(holds) > 10, "others had their turn"
-    assert sorted(holds)[-2] < 0.02, "seconds of this thread's own work; the goal is 0.01"
+    assert turns >= 3 * len(many), "others had their turn after each instrument of each round"
