@@ -68,8 +68,8 @@ class Database:
 
     async def disconnect(self) -> None:
         """Close the connections that nobody uses; the next one who asks gets a new one."""
-        for engine in self._engines:
-            await engine.dispose()
+        for part in self.parts:
+            await part.close()
 
     async def lock(self) -> bool:
         """Become the only process on this database, until `close`; False where another one is."""

@@ -31,6 +31,8 @@ def upgrade_within(connection: Connection, part: Part, revision: str = "head") -
     if part.schema:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURN})
         connection.execute(CreateSchema(part.schema, if_not_exists=True))
+        quoted = connection.dialect.identifier_preparer.quote(part.schema)
+        connection.execute(text(f"SET LOCAL search_path TO {quoted}"))  # changes name no schema
     config = _config(part)
     config.attributes["connection"] = connection
     try:

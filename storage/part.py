@@ -1,12 +1,13 @@
 """One half of the database: an engine, its schema, and the two ways in, `read` and `write`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Table, event
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage.address import PostgresAddress
 from storage.errors import StorageError, sentence
 
+T = TypeVar("T")
 Insert = sqlite.Insert | postgresql.Insert
 BUSY_MS = 5000
 CONNECT_S = 10
@@ -37,6 +39,7 @@ class Part:
         self.engine = engine.execution_options(**options)
         self._writer = engine.execution_options(write=True, **options)
         self._turn = asyncio.Lock()
+        self._direct = Direct(engine.url, durable=durable) if self.sqlite else None
 
     @property
     def sqlite(self) -> bool:
@@ -67,6 +70,94 @@ class Part:
                     await connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                 yield connection
 
+    async def whole(
+        self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]], *, write: bool = False
+    ) -> T:
+        """A transaction in one go: on SQLite in a thread of its own, without a change of threads for each statement.
+
+        `work` may await nothing but the connection it is given.
+        """
+        if self._direct is None:
+            async with self.write() if write else self.read() as connection:
+                return await work(connection)
+        with translated():
+            if not write:
+                return await self._direct.run(work, write=False)
+            async with self._turn:
+                return await self._direct.run(work, write=True)
+
+    async def close(self) -> None:
+        """Give the connections back; the next one who asks gets a new one."""
+        await self.engine.dispose()
+        if self._direct is not None:
+            await asyncio.to_thread(self._direct.close)
+
+
+class Direct:
+    """One SQLite file through the plain driver: a thread that writes, and two that read."""
+
+    def __init__(self, url: URL, *, durable: bool) -> None:
+        self._url, self._durable = url.set(drivername="sqlite+pysqlite"), durable
+        self._engine: Engine | None = None
+        self._threads: dict[bool, ThreadPoolExecutor] = {}
+
+    async def run(
+        self, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]], *, write: bool
+    ) -> T:
+        """The result of `work`; a transaction that has begun is brought to its end whoever is cancelled meanwhile."""
+        if self._engine is None:
+            self._engine = plain_engine(self._url, durable=self._durable)
+            self._threads = {True: ThreadPoolExecutor(1), False: ThreadPoolExecutor(2)}
+        doing = asyncio.get_running_loop().run_in_executor(
+            self._threads[write], self._done, self._engine, work, write
+        )
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait([doing])
+            raise
+
+    def close(self) -> None:
+        """End the threads and close the connections."""
+        for pool in self._threads.values():
+            pool.shutdown()
+        self._threads = {}
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @staticmethod
+    def _done(
+        engine: Engine, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]], write: bool
+    ) -> T:
+        with engine.execution_options(write=write).begin() as connection:
+            doing = work(cast(AsyncConnection, Straight(connection)))
+            try:
+                doing.send(None)
+            except StopIteration as end:
+                return cast(T, end.value)
+            doing.close()
+            raise RuntimeError("a transaction waited for something that is not its connection")
+
+
+class Straight:
+    """A plain connection under the names of an asynchronous one: what is awaited is there already."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, *arguments: Any) -> Any:
+        """As of the connection."""
+        return self._connection.execute(*arguments)
+
+    async def scalar(self, *arguments: Any) -> Any:
+        """As of the connection."""
+        return self._connection.scalar(*arguments)
+
+    async def scalars(self, *arguments: Any) -> Any:
+        """As of the connection."""
+        return self._connection.scalars(*arguments)
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -87,6 +178,21 @@ def sqlite_engine(path: Path, *, durable: bool) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"timeout": BUSY_MS / 1000},
     )
+    _prepare(engine.sync_engine, durable=durable)
+    return engine
+
+
+def plain_engine(url: URL, *, durable: bool) -> Engine:
+    """The same file through the plain driver."""
+    engine = create_engine(
+        url, pool_size=POOL, max_overflow=0, pool_timeout=CONNECT_S, hide_parameters=True,
+        connect_args={"timeout": BUSY_MS / 1000},
+    )  # fmt: skip
+    _prepare(engine, durable=durable)
+    return engine
+
+
+def _prepare(engine: Engine, *, durable: bool) -> None:
     synchronous = "FULL" if durable else "NORMAL"
 
     def connected(connection: Any, _record: object) -> None:
@@ -105,9 +211,8 @@ def sqlite_engine(path: Path, *, durable: bool) -> AsyncEngine:
         write = connection.get_execution_options().get("write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
-    event.listen(engine.sync_engine, "connect", connected)
-    event.listen(engine.sync_engine, "begin", begun)
-    return engine
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
 
 
 def postgres_engine(address: PostgresAddress) -> AsyncEngine:

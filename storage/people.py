@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, exists, select, text, update
@@ -15,7 +15,10 @@ from storage.tables import (
     audit,
     buttons,
     chats,
+    drafts,
+    loudness,
     monitors,
+    mutes,
     outbox,
     people,
     thresholds,
@@ -69,6 +72,15 @@ class People:
         async with self._part.read() as connection:
             row = (await connection.execute(query)).first()
         return _chat(row) if row else None
+
+    async def zones(self, chat_ids: Sequence[int]) -> dict[int, str]:
+        """The time zones of these chats, where one was chosen."""
+        query = select(choices.c.chat_id, choices.c.zone).where(choices.c.chat_id.in_(chat_ids))
+
+        async def work(connection: AsyncConnection) -> dict[int, str]:
+            return {row.chat_id: row.zone for row in await connection.execute(query)}
+
+        return await self._part.whole(work)
 
     async def save_chat(self, chat: Chat, now: int) -> None:
         """Keep kind, title and `alive`; preferences chosen before stay as they are."""
@@ -169,6 +181,9 @@ def _move_unique(connection: Connection, old: int, new: int) -> None:
         (outbox, ("alert_id", "transition", "channel")),
         (monitors, ("coin",)),
         (thresholds, ("kind", "coin")),
+        (loudness, ()),
+        (mutes, ("owner_id",)),
+        (drafts, ("user_id",)),
     ):
         there = table.alias("there")
         double = exists().where(

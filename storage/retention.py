@@ -1,6 +1,6 @@
 """How long each table keeps what, and the sweep that holds it to that, in small transactions.
 
-Two clocks: the main half ages by the wall's time, samples by the market's. Never removed: people,
+Two clocks: the main half ages by the wall's time, samples and marks by the market's. Never removed: people,
 chats, preferences, the audit, rules that were not deleted, and updates that were not handled.
 """
 
@@ -12,17 +12,22 @@ from market.types import DAY
 from storage.db import Database
 from storage.part import Part
 from storage.tables import (
+    alert_marks,
     alert_states,
     alerts,
     buttons,
     checkpoints,
+    deliveries,
+    drafts,
     facts,
     firings,
     flow_rows,
     gaps,
     inbox,
+    mutes,
     open_interest,
     outbox,
+    scores,
 )
 
 BATCH = 500
@@ -31,8 +36,19 @@ MAIN_MS = {
     inbox: 7 * DAY,  # after a week without updates Telegram may start its numbers anew
     buttons: 0,  # they carry their own end
     outbox: 30 * DAY,
-    alerts: 30 * DAY,  # after deletion, with their states and firings
+    deliveries: 30 * DAY,  # as long as the messages they are about; 0 where nobody said when
+    drafts: DAY,  # a conversation nobody went on with
+    mutes: 0,  # they carry their own end
+    alerts: 30 * DAY,  # after deletion, with their states, firings and scores
 }
+FINISHED = (
+    "sent",
+    "merged",
+    "muted",
+    "dead",
+    "expired",
+)  # messages that nothing happens to any more
+MARKS_MS = 40 * DAY  # of market time behind the newest: nobody has looked at that figure since
 MARKET_MS = {
     open_interest: 35 * DAY,
     gaps: 35 * DAY,
@@ -62,9 +78,14 @@ async def prune_main(database: Database, now: int) -> int:
             part,
             outbox,
             and_(
-                outbox.c.status.in_(("sent", "dead")), outbox.c.created_ts < now - MAIN_MS[outbox]
+                outbox.c.status.in_(FINISHED),
+                outbox.c.created_ts < now - MAIN_MS[outbox],
             ),
         )
+        + await _sweep(part, deliveries, deliveries.c.ts.between(1, now - MAIN_MS[deliveries]))
+        + await _sweep(part, drafts, drafts.c.updated_ts < now - MAIN_MS[drafts])
+        + await _sweep(part, mutes, mutes.c.until <= now - MAIN_MS[mutes])
+        + await _sweep(part, alert_marks, _unwatched())
         + await _sweep(
             part,
             alerts,
@@ -75,6 +96,7 @@ async def prune_main(database: Database, now: int) -> int:
             ),
         )
         + await _sweep(part, firings, _many_firings_ago())
+        + await _sweep(part, scores, scores.c.rule_id.not_in(select(alerts.c.id)))
     )
 
 
@@ -124,3 +146,8 @@ def _many_firings_ago() -> ColumnElement[bool]:
         .scalar_subquery()
     )
     return firings.c.transition <= last - FIRINGS_KEPT
+
+
+def _unwatched() -> ColumnElement[bool]:
+    newest = select(func.max(alert_marks.c.ts)).scalar_subquery()
+    return alert_marks.c.ts < newest - MARKS_MS

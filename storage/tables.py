@@ -152,11 +152,18 @@ alerts = Table(
     _words("paused_reason"),
     _ms("status_ts"),  # 0 where nobody said
     Column("update_id", BigInteger),  # the update that made it; forgotten together with the inbox's
+    _words("severity"),
+    _words("note"),
+    Column("expires_ts", BigInteger),
+    _ms("snoozed_until"),
+    Column("daily_cap", Integer, nullable=False),
+    _words("subjects"),  # JSON
     UniqueConstraint("update_id"),
     sqlite_autoincrement=True,  # an id is never given twice
 )
 Index("ix_alerts_chat_id", alerts.c.chat_id)
 Index("ix_alerts_status", alerts.c.status)
+Index("ix_alerts_expires_ts", alerts.c.expires_ts)
 
 alert_states = Table(
     "alert_states",
@@ -168,6 +175,7 @@ alert_states = Table(
         primary_key=True,
         autoincrement=False,
     ),
+    Column("subject", Words, primary_key=True),  # "" but for rules over several
     Column("armed", Boolean, nullable=False),
     Column("side", Integer, nullable=False),
     Column("last_value", Float),
@@ -177,6 +185,19 @@ alert_states = Table(
     Column("transition", BigInteger, nullable=False),
     Column("anchor", Float),
     _ms("bar_ts"),
+    _words("memory"),
+)
+
+alert_marks = Table(  # up to when a metric was looked at, as of the states saved with it
+    "alert_marks",
+    MAIN,
+    Column("subject", Words, primary_key=True),
+    Column("name", Words, primary_key=True),
+    Column("window", BigInteger, primary_key=True, autoincrement=False),
+    Column("timeframe", Words, primary_key=True),
+    Column("param", Words, primary_key=True),
+    _ms("ts"),  # market
+    Column("value", Float),
 )
 
 firings = Table(
@@ -194,7 +215,13 @@ firings = Table(
     Column("value", Float, nullable=False),
     Column("threshold", Float, nullable=False),
     _words("text"),
+    _words("subject"),
+    Column("late", Boolean, nullable=False),
+    Column("price", Float),
+    _words("chart"),
+    Column("told", Boolean, nullable=False),
 )
+Index("ix_firings_ts", firings.c.ts)
 
 OPEN = text("status IN ('queued', 'sending')")
 outbox = Table(
@@ -214,6 +241,10 @@ outbox = Table(
     _words("error"),
     Column("message_id", BigInteger),
     Column("done_ts", BigInteger),
+    Column("priority", Integer, nullable=False),
+    _words("severity"),
+    _words("coin"),
+    Column("merged_into", BigInteger),  # the row whose message lists this one
     UniqueConstraint("alert_id", "transition", "channel", "chat_id"),
     sqlite_autoincrement=True,
 )
@@ -319,4 +350,100 @@ switches = Table(  # what an admin turned on or off for the whole desk
     Column("name", Words, primary_key=True),
     _words("value"),
     _ms("updated_ts"),
+)
+
+deliveries = Table(  # the ledger: what became of every message, and why; only ever added to
+    "deliveries",
+    MAIN,
+    Column("id", RowId, primary_key=True),
+    _ms("ts"),
+    Column("row_id", BigInteger),  # of the outbox; NULL for answers to people
+    _words("channel"),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False),
+    _words("event"),  # queued, sending, sent, edited, merged, muted, failed, retried, expired
+    Column("message_id", BigInteger),
+    _words("detail"),
+    sqlite_autoincrement=True,
+)
+Index("ix_deliveries_row_id", deliveries.c.row_id)
+Index("ix_deliveries_ts", deliveries.c.ts)
+
+loudness = (
+    Table(  # what a chat chose about being told; a row exists only where somebody chose something
+        "loudness",
+        MAIN,
+        _id("chat_id"),
+        _words("matrix"),  # JSON: severity -> sound, silent, off
+        Column(
+            "quiet_from", Integer, nullable=False
+        ),  # minute of the day in the chat's zone; -1: none
+        Column("quiet_to", Integer, nullable=False),
+        _words("topics"),  # JSON: class of message -> thread id
+        _ms("updated_ts"),
+    )
+)
+
+mutes = Table(  # whose alerts a group does not want to hear for a while
+    "mutes",
+    MAIN,
+    _id("chat_id"),
+    _id("owner_id"),
+    _ms("until"),  # wall
+)
+
+destinations = Table(  # ways out of a person that are not a Telegram chat
+    "destinations",
+    MAIN,
+    Column("id", RowId, primary_key=True),
+    Column("owner_id", BigInteger, nullable=False),
+    _words("channel"),  # discord, webhook, email, sms, x
+    _words("address"),
+    _words("secret"),
+    _words("label"),
+    _words("status"),  # pending, verified, off, failed
+    _words("code"),  # what a test message carried, until it is typed back
+    _ms("code_ts"),  # until when the code counts
+    Column("tries", Integer, nullable=False),  # wrong codes typed
+    _words("least"),  # the lowest severity that goes there
+    _words("error"),
+    Column("spent", Integer, nullable=False),  # messages on `spent_day`: SMS cost money
+    Column("spent_day", Integer, nullable=False),  # days since 1970, UTC
+    Column("digest_at", Integer, nullable=False),  # minute of the owner's day; -1: no daily digest
+    Column("digest_day", Integer, nullable=False),  # ordinal of the local date of the last one
+    _ms("digest_ts"),  # market: up to when the last one told
+    _ms("created_ts"),
+    _ms("updated_ts"),
+    sqlite_autoincrement=True,
+)
+Index("ix_destinations_owner_id", destinations.c.owner_id)
+
+drafts = Table(  # a conversation that is not finished: the wizard, a rule that waits to be armed
+    "drafts",
+    MAIN,
+    _id("chat_id"),
+    _id("user_id"),
+    _words("body"),  # JSON
+    Column("message_id", BigInteger),
+    _ms("updated_ts"),
+)
+
+UNMEASURED = text("move IS NULL AND error = ''")
+scores = Table(  # what followed a firing, beside what follows at matched moments without one
+    "scores",
+    MAIN,
+    _id("rule_id"),
+    _id("transition"),
+    _id("horizon"),  # ms
+    _ms("due_ts"),  # market
+    _ms("tried_ts"),
+    Column("move", Float),  # fraction; NULL until it is known
+    _words("controls"),  # JSON: the moves of the matched moments
+    _words("error"),
+)
+Index(
+    "ix_scores_due_ts",
+    scores.c.due_ts,
+    sqlite_where=UNMEASURED,
+    postgresql_where=UNMEASURED,
 )

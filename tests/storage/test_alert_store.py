@@ -1,15 +1,21 @@
 """Rules, states and firings."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 import storage_builders as build
-from storage_builders import GROUP, NOW, firing, row, rule, state
+from sqlalchemy import update
+from storage_builders import GROUP, NOW, PRICE, USER, firing, row, rule, state
 
-from alerts.types import Repeat, RuleStatus
+from alerts.types import AlertRule, AlertState, Repeat, Rise, RuleStatus, Severity
+from market.types import DAY
 from storage.alerts import Alerts
+from storage.conditions import load_condition
 from storage.db import Database
 from storage.errors import StorageError
+from storage.retention import prune_main
+from storage.tables import alert_marks, deliveries, drafts, mutes, outbox, scores
 
 
 @pytest.fixture
@@ -203,3 +209,225 @@ async def test_firings_of_two_tasks_do_not_mix(store: Alerts) -> None:
     assert len(await store.due(NOW)) == 12
     assert all(each.transition == 1 for each in (await store.states()).values())
     assert (await store.due(NOW))[0].chat_id == build.GROUP
+
+
+async def test_a_burst_of_two_markets_loses_nothing_and_says_when_a_number_was_given_twice(
+    store: Alerts, caplog: pytest.LogCaptureFixture
+) -> None:
+    added = await store.add(rule(subjects=("a", "b")), state())
+    first = [firing(added.id, 1, subject="a"), firing(added.id, 2, subject="b")]
+    await store.fire(first, [state(added.id, subject="a", transition=1)], [])
+    await store.fire(first, [], [])
+    assert "firing lost" not in caplog.text, "the same firing again is no loss"
+    await store.fire([firing(added.id, 1, subject="b", ts=NOW + 5)], [], [])
+    assert f"firing lost rule={added.id} transition=1" in caplog.text
+    assert [(each.subject, each.transition) for each in await store.history(GROUP)] == [
+        ("b", 2),
+        ("a", 1),
+    ]
+
+
+async def test_states_of_subjects_are_kept_apart_with_the_rule_itself_first(store: Alerts) -> None:
+    one, two = await store.add(rule(), state()), await store.add(rule(), state())
+    several = [state(one.id, subject=each, transition=n) for n, each in enumerate("cab")]
+    await store.save_states(several)
+    assert await store.states() == {one.id: state(one.id), two.id: state(two.id)}
+    found = await store.all_states([one.id])
+    assert [each.subject for each in found[one.id]] == ["", "a", "b", "c"]
+    assert set(await store.all_states()) == {one.id, two.id}
+
+
+async def test_an_edit_keeps_number_and_count_and_forgets_the_rest(store: Alerts) -> None:
+    added = await store.add(rule(thread_id=7), state(last_value=5.0, armed=False), now=NOW)
+    await store.fire([firing(added.id, 4)], [state(added.id, subject="x", transition=4)], [])
+    wish = rule(
+        id=added.id, text="other", condition=Rise(metric=PRICE, amount=0.1, relative=True),
+        repeat=Repeat.ONCE, severity=Severity.CRITICAL, note="n", expires_ts=NOW + 9, daily_cap=3,
+        subjects=("x", "y", "@watch"), chat_id=1, owner_id=2, created_ts=3,
+    )  # fmt: skip
+    edited = await store.replace(wish, state(side=1, last_ts=NOW), update_id=8, now=NOW + 1)
+    assert edited == replace(wish, chat_id=GROUP, owner_id=USER, created_ts=NOW, thread_id=7)
+    states = (await store.all_states([added.id]))[added.id]
+    assert states == [
+        state(added.id, subject=each, side=1, last_ts=NOW, transition=4) for each in ("", "x", "y")
+    ]
+    again = await store.replace(replace(wish, text="third"), state(), update_id=8, now=NOW + 2)
+    assert again == edited, "the same update edits once"
+    assert await store.made_by(8) == edited
+    with pytest.raises(StorageError, match="no alert"):
+        await store.replace(replace(wish, id=99), state())
+
+
+async def test_streaming_gives_every_active_rule_once_with_its_states(
+    store: Alerts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.alerts.STREAMED", 3)
+    added = [await store.add(rule(chat_id=n), state(last_ts=n)) for n in range(11)]
+    await store.set_status([added[4].id], RuleStatus.PAUSED)
+    await store.save_states([state(added[5].id, subject="s", side=1)])
+    rules: list[AlertRule] = []
+    states: dict[int, list[AlertState]] = {}
+    async for some, remembered in store.stream():
+        assert len(some) <= 3
+        assert {each.id for each in some} == set(remembered)
+        rules += some
+        states |= remembered
+    expected = [each for each in added if each.id != added[4].id]
+    assert rules == expected
+    assert states[added[5].id] == [
+        state(added[5].id, last_ts=5),
+        state(added[5].id, subject="s", side=1),
+    ]
+    raw = [row async for some in store.stream_raw() for row in some]
+    assert [(row[0], row[1], load_condition(row[2]), row[3]) for row in raw] == [
+        (each.id, each.chat_id, each.condition, "every") for each in expected
+    ]
+
+
+async def test_marks_and_states_are_one_commit(store: Alerts) -> None:
+    added = await store.add(rule(), state())
+    other = replace(PRICE, name="rsi", window=5, timeframe="1h", param="14")
+    await store.save_marks(
+        {PRICE: (NOW, 5.0), other: (NOW, float("nan"))}, [state(added.id, side=1)]
+    )
+    assert await store.marks() == {PRICE: (NOW, 5.0), other: (NOW, None)}
+    with pytest.raises(StorageError):
+        await store.save_marks({PRICE: (NOW + 1, 6.0)}, [state(12345)])
+    assert (await store.marks())[PRICE] == (NOW, 5.0)
+    await store.save_marks({PRICE: (NOW + 2, None)}, [])
+    assert (await store.marks())[PRICE] == (NOW + 2, None)
+
+
+async def test_a_rule_can_be_paused_in_the_commit_of_its_firing(store: Alerts) -> None:
+    ids = [(await store.add(rule(repeat=each), state())).id for each in (Repeat.EVERY, Repeat.ONCE)]
+    new = [firing(each) for each in ids]
+    await store.fire(new, [], [row(ids[0])], paused={ids[0]: "storm", ids[1]: "storm"}, now=NOW)
+    found = await store.chosen([*ids, 999])
+    assert (found[ids[0]].status, found[ids[0]].paused_reason) == (RuleStatus.PAUSED, "storm")
+    assert found[ids[1]].status is RuleStatus.DONE, "what ended by itself is not paused"
+
+
+async def test_what_was_told_is_counted_once_whatever_the_number_of_channels(store: Alerts) -> None:
+    added, other = await store.add(rule(), state()), await store.add(rule(), state())
+    rows = [
+        row(added.id, 1, created_ts=NOW),
+        row(added.id, 1, created_ts=NOW, channel="discord"),
+        row(added.id, 2, created_ts=NOW + 5),
+        row(added.id, 3, created_ts=NOW - 1),
+        row(other.id, 1, created_ts=NOW + 9),
+    ]
+    await store.fire([], [], rows)
+    assert await store.told_times([added.id, 77], NOW) == {added.id: [NOW, NOW + 5]}
+    assert await store.told_times([], NOW) == {}
+
+
+async def test_history_leads_to_the_message_or_to_the_one_that_lists_it(store: Alerts) -> None:
+    added = await store.add(rule(), state())
+    new = [firing(added.id, n, ts=NOW + n, told=n != 3) for n in range(1, 5)]
+    rows = [row(added.id, n) for n in (1, 2, 4)]
+    await store.fire(
+        new, [], [*rows, row(added.id, 1, channel="discord"), row(added.id, 1, chat_id=9)]
+    )
+    first, second = (await store.due(NOW))[:2]
+    await store.sending(first.id)
+    await store.sent(first.id, 555, NOW)
+    async with store._part.write() as connection:
+        change = update(outbox).where(outbox.c.id == second.id)
+        await connection.execute(change.values(status="merged", merged_into=first.id))
+    found = {each.transition: each for each in await store.history(GROUP)}
+    assert {n: (each.message_id, each.delivery) for n, each in found.items()} == {
+        1: (555, "sent"), 2: (555, "merged"), 3: (None, ""), 4: (None, "queued"),
+    }  # fmt: skip
+    assert found[3].told is False
+    other = await store.add(rule(), state())
+    await store.fire([firing(other.id, ts=NOW + 2)], [], [])
+    mine = await store.history(GROUP, 2, rule_id=added.id, before=NOW + 4)
+    assert [each.transition for each in mine] == [3, 2]
+
+
+async def test_only_what_is_over_expires_and_its_message_comes_with_it(store: Alerts) -> None:
+    ends = [NOW - 1, NOW, NOW + 1, None, NOW - 5, NOW - 9]
+    added = [await store.add(rule(expires_ts=each), state(), now=7) for each in ends]
+    await store.set_status([added[0].id], RuleStatus.PAUSED, "x", now=8)
+    await store.set_status([added[4].id], RuleStatus.DONE)
+    await store.set_status([added[5].id], RuleStatus.DELETED)
+    due = await store.due_expiry(NOW, 1)
+    assert [(each.rule.id, each.since) for each in due] == [
+        (added[0].id, 8), (added[1].id, 7), (added[2].id, 7),
+    ]  # fmt: skip
+    notices = {each.id: row(-12, each.id) for each in added}
+    ended = await asyncio.gather(*(store.expire(notices, NOW) for _ in range(3)))
+    assert sorted(ended) == [[], [], [added[0].id, added[1].id]]
+    assert [each.transition for each in await store.due(NOW)] == [added[0].id, added[1].id]
+    assert await store.expire(notices, NOW) == []
+    found = await store.chosen([each.id for each in added])
+    assert [found[each.id].status for each in added] == [
+        RuleStatus.EXPIRED, RuleStatus.EXPIRED, RuleStatus.ACTIVE, RuleStatus.ACTIVE,
+        RuleStatus.DONE, RuleStatus.DELETED,
+    ]  # fmt: skip
+
+
+async def test_snoozing_renewing_counting_and_waking(store: Alerts) -> None:
+    added = [await store.add(rule(owner_id=n % 2), state(transition=n)) for n in range(4)]
+    ids = [each.id for each in added]
+    assert await store.snooze(ids[:2], NOW) == 2
+    assert await store.snooze(ids[:3], NOW) == 1
+    assert await store.renew([ids[0]], NOW + 5, NOW) == 1
+    first = await store.rule(ids[0])
+    assert first is not None
+    assert (first.snoozed_until, first.expires_ts) == (NOW, NOW + 5)
+    assert (await store.count(GROUP), await store.count(GROUP, 1)) == (4, 2)
+    await store.set_status(ids[2:], RuleStatus.PAUSED, "why")
+    assert await store.count(GROUP) == 2
+    fresh = [state(ids[2], transition=2, side=1), state(ids[3], transition=0, side=1)]
+    assert await store.activate(ids, fresh, NOW) == 2
+    found = await store.states(ids)
+    assert (found[ids[2]].side, found[ids[3]].side) == (1, 0), "a state from before a firing is old"
+    assert all(each.paused_reason == "" for each in await store.rules())
+
+
+async def test_what_nobody_needs_any_more_is_removed_and_the_rest_stays(
+    store: Alerts, database: Database
+) -> None:
+    kept, gone = await store.add(rule(), state()), await store.add(rule(), state())
+    await store.set_status([gone.id], RuleStatus.DELETED, now=NOW - 31 * DAY)
+    old, young = NOW - 31 * DAY, NOW - DAY // 2
+    other = replace(PRICE, name="rsi")
+    await store.save_marks({PRICE: (5, 1.0), other: (5 + 41 * DAY, 1.0)}, [])
+    ends = {"sent": old, "merged": old, "muted": old, "expired": old, "dead": old, "queued": old}
+    await store.fire([], [], [row(kept.id, n, created_ts=ts) for n, ts in enumerate(ends.values())])
+    lines = [
+        {"ts": ts, "row_id": 1, "channel": "telegram", "chat_id": 1, "priority": 4, "event": "sent",
+         "detail": ""} for ts in (old, young)
+    ]  # fmt: skip
+    async with database.main.write() as connection:
+        for n, status in enumerate(ends):
+            await connection.execute(
+                update(outbox).where(outbox.c.transition == n).values(status=status)
+            )
+        await connection.execute(deliveries.insert(), lines)
+        await connection.execute(
+            drafts.insert(),
+            [{"chat_id": n, "user_id": 1, "body": "{}", "updated_ts": ts}
+             for n, ts in enumerate((old, young))],
+        )  # fmt: skip
+        await connection.execute(
+            mutes.insert(), [{"chat_id": 1, "owner_id": n, "until": NOW + n} for n in range(2)]
+        )
+        await connection.execute(
+            scores.insert(),
+            [{"rule_id": each, "transition": 1, "horizon": 1, "due_ts": 1, "tried_ts": 0,
+              "controls": "[]", "error": ""} for each in (kept.id, gone.id)],
+        )  # fmt: skip
+    await prune_main(database, NOW)
+    async with database.main.read() as connection:
+        left = {
+            table.name: len((await connection.execute(table.select())).all())
+            for table in (outbox, deliveries, drafts, mutes, scores, alert_marks)
+        }
+    assert left == {
+        "outbox": 1, "deliveries": 1, "drafts": 1, "mutes": 1, "scores": 1, "alert_marks": 1,
+    }  # fmt: skip
+    assert [each.id for each in await store.rules()] == [kept.id]
+    assert await store.rule(gone.id) is None
+    assert await prune_main(database, NOW) == 0

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from alerts.monitors.types import MonitorStore
-from alerts.types import AlertStore
+from alerts.protocols import AlertStore
 from exchanges.types import CheckpointStore, GapStore, SampleStore
 from handlers.types import ButtonStore, InboxStore, PeopleStore
 from storage.alerts import Alerts
@@ -36,4 +36,5 @@ def test_every_promised_method_is_there_with_its_parameters(promise: type, kept:
         asked, found = (inspect.signature(getattr(each, name)) for each in (promise, kept))
         assert found.parameters == asked.parameters, name
         assert found.return_annotation == asked.return_annotation, name
-        assert inspect.iscoroutinefunction(getattr(kept, name)), name
+        method = getattr(kept, name)
+        assert inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method), name
