@@ -54,7 +54,7 @@ def closed_candles(candles: Sequence[Candle], timeframe: str, now: int) -> Close
     filled = 0
     for ts in sorted(by_ts):
         candle = by_ts[ts]
-        if not _sound(candle):
+        if not is_sound(candle):
             row, filled = [], 0
             continue
         missing = (ts - row[-1].ts) // step - 1 if row else 0
@@ -71,7 +71,7 @@ def closed_candles(candles: Sequence[Candle], timeframe: str, now: int) -> Close
 def running_candle(candles: Sequence[Candle], timeframe: str, now: int) -> Candle | None:
     """The candle that is open at `now`."""
     step = TIMEFRAMES[timeframe]
-    found = [each for each in candles if each.ts <= now < each.ts + step and _sound(each)]
+    found = [each for each in candles if each.ts <= now < each.ts + step and is_sound(each)]
     return found[-1] if found else None
 
 
@@ -85,7 +85,8 @@ def _flat(before: Candle, ts: int) -> Candle:
     )  # fmt: skip
 
 
-def _sound(candle: Candle) -> bool:
+def is_sound(candle: Candle) -> bool:
+    """Whether a candle can be: finite, its prices above 0 and inside its range, its volume not negative."""
     prices = (candle.open, candle.high, candle.low, candle.close)
     return (
         all(math.isfinite(price) and price > 0 for price in prices)

@@ -1,6 +1,6 @@
 """All live figures of one instrument, kept up by what its feeds tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ from analytics.cvd import FlowLog
 from analytics.derivatives import Derivatives
 from analytics.intake import packed, unpacked
 from analytics.liqflow import LiquidationFlow
+from analytics.livebook import NAMES as BOOK_NAMES
 from analytics.livebook import LiveBook
 from analytics.orders import OrderFlow
 from analytics.rolling import RollingWindows
@@ -35,6 +36,10 @@ PRICE_AGE = 15 * MINUTE  # a last price older than this is no price
 GUARD = 5.0  # a price this many times off the last one has to be confirmed by the next trade
 WAITING = 16  # trades that windows and orders may lag behind, unless they are looked at
 VERSION = 1  # of a dump
+
+# How the names begin of what `flow_figures` and `Derivatives` tell.
+FLOW = ("volume_1", "volume_5", "delta_", "trades_", "buy_share", "acceleration", "cvd")
+CONTEXTUAL = ("mark", "index", "basis", "oi", "funding")
 
 TRADES, LIQUIDATIONS, CONTEXT, BOOKS = "trades", "liquidations", "context", "books"
 
@@ -149,6 +154,21 @@ class SymbolState:
             found |= self.book.readings(now)
         return found
 
+    def figures(self, now: int, names: Collection[str]) -> dict[str, Reading[Any]]:
+        """Of `snapshot` what is named, and no part of it that nothing named needs; sizes of orders are left out."""
+        found: dict[str, Reading[Any]] = {}
+        if "price" in names:
+            found["price"] = self._price(now)
+        if any(each.startswith(FLOW) for each in names):
+            found |= flow_figures(self._scope(now), self.windows)
+        if any(each.startswith("liq_") for each in names):
+            found |= self.liquidations.readings(now)
+        if any(each.startswith(CONTEXTUAL) for each in names):
+            found |= self._of_context(now)
+        if self.book is not None and any(each in BOOK_NAMES for each in names):
+            found |= self.book.readings(now)
+        return {name: found[name] for name in names if name in found}
+
     def dump(self, now: int) -> bytes:
         """Everything but the book and the flow before the last whole minute (`FlowLog.seconds`)."""
         last = self.last
@@ -197,12 +217,15 @@ class SymbolState:
         )
 
     def _of_trades(self, now: int) -> dict[str, Reading[Any]]:
+        scope = self._scope(now)
+        return flow_figures(scope, self.windows) | money_figures(scope, self.orders)
+
+    def _scope(self, now: int) -> Scope:
         heard = self.heard()
-        scope = Scope(
+        return Scope(
             instrument=self.instrument, now=now, heard=heard, since=self.flow.watched_since,
             silent=heard is not None and now - heard > SILENT, blind=self.flow.blind(),
         )  # fmt: skip
-        return flow_figures(scope, self.windows) | money_figures(scope, self.orders)
 
     def _of_context(self, now: int) -> dict[str, Reading[float]]:
         found, heard = self.derivatives.readings(now), self.heard(CONTEXT)

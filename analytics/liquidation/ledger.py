@@ -8,7 +8,7 @@ spread over the candle's range and over the leverage mix. The map holds what was
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -145,6 +145,16 @@ def combined(
         tiers=", ".join(dict.fromkeys(each.tiers for each in maps)),
         coverage=included / total if total > 0 else min(each.coverage for each in maps),
     )  # fmt: skip
+
+
+def swept(whole: LiquidationMap) -> LiquidationMap:
+    """Without the levels the price has passed since the last closed candle."""
+    low, high = whole.edges[:-1], whole.edges[1:]
+    return replace(
+        whole,
+        long_usd=np.where(high <= whole.price, whole.long_usd, 0.0),
+        short_usd=np.where(low >= whole.price, whole.short_usd, 0.0),
+    )
 
 
 def _map_note(found: LiquidationMap) -> str:

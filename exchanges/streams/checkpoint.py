@@ -27,7 +27,9 @@ from market.types import DAY, HOUR, MINUTE, Instrument
 logger = logging.getLogger(__name__)
 
 REACH = DAY  # of flow that comes back; an older state is of no use
-FLIGHT = 2_000  # market ms within which a trade arrives: later ones may have been on their way at the dump
+# Wall ms within which a trade arrives: later ones may have been on their way at the dump, on the wire or in a socket
+# that a busy process had not read yet. Too long costs a longer question, too short loses trades in silence.
+FLIGHT = 10_000
 AT_ONCE = 20  # minutes of flow taken without giving others their turn
 BACK_AT_ONCE = 5  # minutes given back likewise
 AGAIN = HOUR  # how far back gaps that were not filled before the restart are tried once more
@@ -122,7 +124,8 @@ class Checkpointer:
             await self._store.forget([key])
             return False
         await self._load_flow(state, kept.ts)
-        until = whole_until(state, kept.ts)
+        speed = self._clock.speed if isinstance(self._clock, MarketClock) else 1.0
+        until = whole_until(state, kept.ts, round(FLIGHT * max(1.0, speed)))
         if not self._adopt(state, until):
             return False
         self._taken[key] = kept.ts // MINUTE * MINUTE
@@ -259,14 +262,15 @@ class Checkpointer:
         await asyncio.sleep(min(max(SHORTEST, left), 60.0))
 
 
-def whole_until(state: SymbolState, ts: int) -> int:
+def whole_until(state: SymbolState, ts: int, flight: int = FLIGHT) -> int:
     """Up to when a state that was dumped at `ts` certainly has every trade, but for its marked gaps.
 
     Trades come in order of time: with the newest one all before it are there, but maybe not those of its own
-    millisecond. On a quiet feed it is the moment before which nothing can have been on its way any more.
+    millisecond. On a quiet feed it is the moment before which nothing can have been on its way any more: `flight`
+    market ms before the dump.
     """
     flow = state.flow
     newest = (flow.last_ts or 0) - 1
-    until = max(ts - FLIGHT, newest, flow.started_ts or 0)
+    until = max(ts - flight, newest, flow.started_ts or 0)
     blind = [each.from_ts for each in flow.gaps(until - 1, ts + MINUTE) if each.from_ts >= newest]
     return min([until, *blind])  # it was blind already: nothing was counted after that

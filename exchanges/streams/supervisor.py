@@ -190,8 +190,7 @@ class Streams:
         return {name: self._status(name, totals.get(name, GapTotals())) for name in names}
 
     async def close(self) -> None:
-        """End every connection."""
-        self.bus.close()
+        """End every connection; what the last turns brought is still handed to everybody."""
         self._due.clear()
         tasks = list(self._tasks)
         for task in tasks:
@@ -201,6 +200,7 @@ class Streams:
             tasks += record.end()
         if tasks:
             await asyncio.wait(tasks, timeout=GOODBYE)
+        self.bus.close()
 
     def _state(self, record: Watched) -> SymbolState | None:
         state = record.state

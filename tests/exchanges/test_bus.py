@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_venue import START, coin
 
+from exchanges.endpoints import Endpoints
 from exchanges.streams.bus import Bus
+from exchanges.streams.supervisor import Streams
+from market.clock import FixedClock
 from market.types import Context
 
 NEWS = [Context(instrument=coin("A"), ts=START + i, mark=1.0) for i in range(500)]
@@ -96,3 +99,20 @@ def test_taken_waiting_and_dropped_add_up_and_what_comes_is_the_newest(
             assert told.taken + told.waiting + told.dropped == given
 
     asyncio.run(run())
+
+
+async def test_what_a_connection_brings_while_it_ends_is_handed_to_everybody() -> None:
+    clock = FixedClock(START)
+    streams = Streams(Endpoints(), clock, clock)
+    queue = streams.bus.subscribe("recorder")
+
+    async def ending() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            streams.bus.put(NEWS[:2])
+
+    streams._tasks.add(asyncio.create_task(ending()))
+    await asyncio.sleep(0)
+    await streams.close()
+    assert [news async for news in queue] == [NEWS[:2]]

@@ -238,13 +238,16 @@ async def test_a_restart_whose_gap_is_filled_equals_the_run_that_was_never_ended
 
 
 @pytest.mark.parametrize("instrument", [BTC, BYBIT], ids=["numbered", "by id"])
-async def test_stream_and_fill_of_a_restart_overlap(disk: Disk, instrument: Instrument) -> None:
+@pytest.mark.parametrize("behind", [200, 8_000], ids=["at once", "busy"])
+async def test_stream_and_fill_of_a_restart_overlap(
+    disk: Disk, instrument: Instrument, behind: int
+) -> None:
     """Trades arrive live while the gap is being filled, some of them with a ts inside the gap."""
     trades, clock = tape(instrument, 30), FixedClock(START)
     first = Life(disk, clock)
     state = first.begin(instrument, START)
     clock.set(START + 10 * MINUTE + 3)
-    state.update(until(trades, clock.now() - 200))  # some were on their way when it was dumped
+    state.update(until(trades, clock.now() - behind))  # some were on their way when it was dumped
     await first.keeper.save()
     clock.set(START + 14 * MINUTE)
     second = Life(disk, clock, Rest(trades))
