@@ -1,9 +1,8 @@
 """/alert_cvd ETH negative 4h: the cumulative volume delta of a window turns below, or above, zero."""
 
-from collections.abc import Sequence
-
+from alerts.figures import Figure, Scope, Unit
+from alerts.kinds.base import FLOW, Kind
 from alerts.kinds.words import (
-    ONCE,
     Compiled,
     Words,
     asked,
@@ -23,20 +22,36 @@ HYSTERESIS = 0.02  # of the volume in the window
 COOLDOWN = 15 * MINUTE
 WINDOW = 4 * HOUR
 LADDER = (15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, DAY)
+SHARE = Figure(
+    name="cvd_share", words=("cvd",), unit=Unit.FRACTION, scope=Scope.COIN,
+    title="CVD as a share of the volume", windows=(15 * MINUTE, DAY), window=WINDOW, signed=True,
+    band=HYSTERESIS, cooldown=COOLDOWN, fresh=5 * MINUTE, low=-1.0, high=1.0,
+)  # fmt: skip
+SLOPE = Figure(
+    name="cvd_slope", words=("cvd slope",), unit=Unit.MONEY, scope=Scope.COIN,
+    title="CVD per hour", windows=(15 * MINUTE, DAY), window=HOUR, signed=True, rearm=0.2,
+    cooldown=COOLDOWN, fresh=5 * MINUTE,
+)  # fmt: skip
 NEGATIVE = ("negative", "neg", "sell", "sellers", "bearish", "down", "<0")
 POSITIVE = ("positive", "pos", "buy", "buyers", "bullish", "up", ">0")
 
 
-class Cvd:
+class Cvd(Kind):
     """The CVD over perps changes its sign."""
 
     name = "cvd"
+    title = "CVD"
+    group = FLOW
+    figures = (SHARE, SLOPE)
+    more = "/cvd {coin}"
     usage = "/alert_cvd ETH negative 4h"
     meaning = "negative = sellers take over, positive = buyers; 4h = counted over."
-    examples: Sequence[str] = ("/alert_cvd ETH negative 4h", "/alert_cvd BTC positive 1h")
+    examples = ("/alert_cvd ETH negative 4h", "/alert_cvd BTC positive 1h")
 
     def compile(self, words: Words, market: Market, exchange: str) -> Compiled:
         """`ETH negative` to a crossing below 0; the figure is the CVD as a share of the volume."""
+        if self.is_rule(words):
+            return super().compile(words, market, exchange)
         parts = asked(words, self.usage)
         op, rest = self._direction(parts.rest)
         no_more(rest, 1, self.usage)
@@ -58,9 +73,10 @@ class Cvd:
                 rearm=HYSTERESIS if op is Op.BELOW else -HYSTERESIS,
             ),
             coin=coin,
-            text=f"{text} {ONCE}" if parts.once else text,
-            cooldown=COOLDOWN,
+            text=parts.text(text),
+            cooldown=parts.cooldown(COOLDOWN),
             repeat=parts.repeat,
+            options=parts.options,
         )
 
     def _direction(self, words: Words) -> tuple[Op, Words]:
@@ -81,6 +97,8 @@ class Cvd:
 
     def shifted(self, words: Words, *, tighter: bool) -> Words:
         """A longer window turns less often."""
+        if self.is_rule(words):
+            return super().shifted(words, tighter=tighter)
         now = window(words[2])
         longer = [each for each in LADDER if each > now]
         shorter = [each for each in LADDER if each < now]

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alerts.figures import Figure, How, Scope, Unit
+from alerts.kinds.base import DERIVATIVES, Kind, Preset
 from alerts.kinds.words import (
-    ONCE,
     OPERATION_SIGNS,
     OPERATION_WORDS,
     Compiled,
@@ -30,6 +31,17 @@ STATE_COOLDOWN = HOUR
 SHORTEST = 10 * MINUTE  # histories come every 5 minutes
 FACTOR = 1.25
 LARGEST_CHANGE = 10.0  # a fraction
+COINS = Figure(
+    name="open_interest", words=("open interest", "oi"), unit=Unit.AMOUNT, scope=Scope.COIN,
+    hows=frozenset({How.LEVEL, How.CHANGE}), windows=(5 * MINUTE, DAY), window=HOUR, rearm=REARM,
+    cooldown=COOLDOWN, fresh=15 * MINUTE, low=0.0,
+)  # fmt: skip
+DOLLARS = Figure(
+    name="open_interest_usd", words=("open interest usd", "oi usd"), unit=Unit.MONEY,
+    scope=Scope.COIN, title="open interest in dollars", hows=frozenset({How.LEVEL, How.CHANGE}),
+    windows=(5 * MINUTE, DAY), window=HOUR, rearm=REARM, cooldown=COOLDOWN, fresh=15 * MINUTE,
+    low=0.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +59,19 @@ class Wanted:
         return bool(self.number.sign)
 
 
-class OpenInterest:
+class OpenInterest(Kind):
     """Open interest over venues crosses a level or changes within a window."""
 
     name = "oi"
+    title = "open interest"
+    group = DERIVATIVES
+    figures = (COINS, DOLLARS)
+    more = "/oi {coin}"
     usage = "/alert_oi BTC-PERP +5% 1h"
     meaning = (
         "50000 = a level in coins, $2b in dollars; +50000, -5% or +$1b = a change, 1h = within."
     )
-    examples: Sequence[str] = (
+    examples = (
         "/alert_oi BTC-PERP +5% 1h",
         "/alert_oi BTC-PERP -5% 4h",
         "/alert_oi BTC-PERP $20b",
@@ -63,6 +79,8 @@ class OpenInterest:
 
     def compile(self, words: Words, market: Market, exchange: str) -> Compiled:
         """`BTC-PERP 50000` to a crossing, `+50000 1h` and `-5%` to a change; over all venues unless one is named."""
+        if self.is_rule(words):
+            return super().compile(words, market, exchange)
         parts = asked(words, self.usage)
         wanted = self._wanted(parts.rest)
         subject, coin = perps_of(
@@ -76,10 +94,18 @@ class OpenInterest:
         return Compiled(
             condition=_condition(subject, wanted),
             coin=coin,
-            text=f"{text} {ONCE}" if parts.once else text,
-            cooldown=0 if wanted.change else STATE_COOLDOWN if wanted.state else COOLDOWN,
+            text=parts.text(text),
+            cooldown=parts.cooldown(
+                0 if wanted.change else STATE_COOLDOWN if wanted.state else COOLDOWN
+            ),
             repeat=parts.repeat,
+            options=parts.options,
         )
+
+    def presets(self, coin: str, price: float | None) -> Sequence[Preset]:
+        """Changes: what a level of it means depends on the coin."""
+        changes = ("+5% 1h", "-5% 1h", "+10% 4h", "-10% 4h")
+        return [Preset(label=each, command=f"/alert_oi {coin} {each}") for each in changes]
 
     def _wanted(self, words: Words) -> Wanted:
         op, state, rest = operation(words)
@@ -117,6 +143,8 @@ class OpenInterest:
 
     def shifted(self, words: Words, *, tighter: bool) -> Words:
         """A change a quarter larger or smaller; a level as much higher or lower, by its direction."""
+        if self.is_rule(words):
+            return super().shifted(words, tighter=tighter)
         parts = list(words)
         place = 2 if operation(words[1:])[0] is not None else 1
         number = typed(parts[place])

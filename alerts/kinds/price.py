@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from alerts.figures import Figure, How, Scope, Unit
+from alerts.kinds.base import PRICE, Kind, Preset
 from alerts.kinds.words import (
     CROSSINGS,
-    ONCE,
     OPERATION_SIGNS,
     OPERATION_WORDS,
     STATES,
@@ -20,21 +21,33 @@ from alerts.types import Cross, Metric, Op, State
 from exchanges.hub import Market
 from market.errors import UserError
 from market.language import _
-from market.types import HOUR, MINUTE
+from market.types import DAY, HOUR, MINUTE
 
 REARM = 0.001  # of the level: so far back before the next crossing counts
 COOLDOWN = 5 * MINUTE
 STATE_COOLDOWN = HOUR
+AWAY = (0.02, -0.02, 0.05, -0.05, 0.1, -0.1)  # of the price: levels the wizard offers
 STEP = 0.01  # of the level, tighter or looser
+FIGURE = Figure(
+    name="price", words=("price", "last"), unit=Unit.PRICE, scope=Scope.INSTRUMENT,
+    hows=frozenset({How.LEVEL, How.CHANGE}), windows=(MINUTE, 7 * DAY), window=15 * MINUTE,
+    touch=True, rearm=REARM, cooldown=COOLDOWN, fresh=15 * MINUTE, low=0.0,
+    reading=lambda _metric: "price",
+)  # fmt: skip
 
 
-class Price:
+class Price(Kind):
     """A price crosses a level, or is beyond it."""
 
     name = "price"
+    title = "price"
+    group = PRICE
+    figures = (FIGURE,)
+    picture = "5m"
+    more = "/price {coin}"
     usage = "/alert BTC above 95k"
     meaning = "above, below or nothing = when it crosses; > or < = while it is beyond."
-    examples: Sequence[str] = (
+    examples = (
         "/alert BTC above 95k",
         "/alert BTC below $90,000",
         "/alert BTC > 95k",
@@ -42,6 +55,8 @@ class Price:
 
     def compile(self, words: Words, market: Market, exchange: str) -> Compiled:
         """`BTC above 95k` to a crossing, `BTC > 95k` to a state; without a word either way."""
+        if self.is_rule(words):
+            return super().compile(words, market, exchange)
         parts = asked(words, self.usage)
         op, state, rest = operation(parts.rest)
         if not rest:
@@ -63,13 +78,28 @@ class Price:
             if state
             else _crossing(metric, op, level),
             coin=instrument.base,
-            text=f"{text} {ONCE}" if parts.once else text,
-            cooldown=STATE_COOLDOWN if state else COOLDOWN,
+            text=parts.text(text),
+            cooldown=parts.cooldown(STATE_COOLDOWN if state else COOLDOWN),
             repeat=parts.repeat,
+            options=parts.options,
         )
+
+    def presets(self, coin: str, price: float | None) -> Sequence[Preset]:
+        """Round levels a little and a lot away; none where the price is not known."""
+        if price is None or not price > 0:
+            return []
+        made = []
+        for away in AWAY:
+            level = number_text(float(f"{price * (1 + away):.3g}"))
+            word = "above" if away > 0 else "below"
+            label = f"{word} {level} ({away * 100:+.0f}%)"
+            made.append(Preset(label=label, command=f"/alert {coin} {word} {level}"))
+        return made
 
     def shifted(self, words: Words, *, tighter: bool) -> Words:
         """The level one percent farther, or nearer; upwards is farther unless the alert looks down."""
+        if self.is_rule(words):
+            return super().shifted(words, tighter=tighter)
         parts = list(words)
         place = next(i for i, word in enumerate(parts) if word in CROSSINGS or word in STATES)
         down = parts[place] in ("below", "<")

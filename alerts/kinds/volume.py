@@ -1,32 +1,55 @@
 """/alert_volume BTC 200 15m: a closed candle exceeds a percent of the mean volume of the 96 before it."""
 
 import re
-from collections.abc import Sequence
 
-from alerts.kinds.words import ONCE, Compiled, Words, asked, no_more, number_text
+from alerts.figures import Figure, Scope, Unit
+from alerts.kinds.base import FLOW, TIMED, Kind
+from alerts.kinds.words import Compiled, Words, asked, no_more, number_text
 from alerts.types import Cross, Metric, Op, Repeat
+from analytics.volume import SLOT_TIMEFRAMES
 from exchanges.hub import Market
 from market.errors import UserError
 from market.language import _
+from market.types import MINUTE
 from market.words import timeframe, typed
 
 REARM = 0.8  # of the level
 TIMEFRAME = "15m"
 LOWEST, HIGHEST = 10.0, 100_000.0  # percent
 LADDER = (100.0, 150.0, 200.0, 300.0, 500.0, 750.0, 1000.0, 1500.0, 2000.0, 3000.0, 5000.0)
+FIGURE = Figure(
+    name="volume_ratio", words=("volume", "vol"), unit=Unit.RATIO, scope=Scope.INSTRUMENT,
+    title="volume", timeframes=TIMED, timeframe=TIMEFRAME, rearm=0.2, cooldown=0, low=0.0,
+)  # fmt: skip
+Z = Figure(
+    name="volume_z", words=("volume z",), unit=Unit.SIGMA, scope=Scope.INSTRUMENT,
+    title="volume for this time of day", timeframes=SLOT_TIMEFRAMES, timeframe=TIMEFRAME,
+    signed=True, band=0.5, cooldown=0,
+)  # fmt: skip
+PACE = Figure(
+    name="volume_pace", words=("volume pace",), unit=Unit.RATIO, scope=Scope.INSTRUMENT,
+    title="volume pace of the running candle", timeframes=TIMED, timeframe=TIMEFRAME, rearm=0.2,
+    cooldown=15 * MINUTE, low=0.0,
+)  # fmt: skip
 TIMES = re.compile(r"(\d+(?:\.\d+)?)[xX]")
 
 
-class Volume:
+class Volume(Kind):
     """Volume of a closed candle above a percent of its average."""
 
     name = "volume"
+    title = "volume"
+    group = FLOW
+    figures = (FIGURE, Z, PACE)
+    more = "/volume {coin}"
     usage = "/alert_volume BTC 200 15m"
     meaning = "200 = percent of the usual volume, 15m = candle."
-    examples: Sequence[str] = ("/alert_volume BTC 200 15m", "/alert_volume ETH 300 1h")
+    examples = ("/alert_volume BTC 200 15m", "/alert_volume ETH 300 1h")
 
     def compile(self, words: Words, market: Market, exchange: str) -> Compiled:
         """`BTC 200 15m` to a crossing of 2.0 times the average."""
+        if self.is_rule(words):
+            return super().compile(words, market, exchange)
         parts = asked(words, self.usage)
         rest = parts.rest
         if len(rest) == 2 and _is_timeframe(rest[0]) and not _is_timeframe(rest[1]):
@@ -50,8 +73,10 @@ class Volume:
         return Compiled(
             condition=Cross(metric=metric, op=Op.ABOVE, level=level, rearm=level * REARM),
             coin=instrument.base,
-            text=f"{text} {ONCE}" if parts.once else text,
-            repeat=Repeat.ONCE if parts.once else Repeat.PER_BAR,
+            text=parts.text(text),
+            cooldown=parts.cooldown(0),
+            repeat=parts.options.repeat or Repeat.PER_BAR,
+            options=parts.options,
         )
 
     def _percent(self, word: str) -> float:
@@ -68,6 +93,8 @@ class Volume:
 
     def shifted(self, words: Words, *, tighter: bool) -> Words:
         """The next percent of the ladder."""
+        if self.is_rule(words):
+            return super().shifted(words, tighter=tighter)
         now = float(words[1])
         higher = [each for each in LADDER if each > now]
         lower = [each for each in LADDER if each < now]

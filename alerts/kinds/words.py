@@ -1,11 +1,11 @@
 """What a kind makes of typed words, and the reading of symbols, numbers and directions they share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
 
-from alerts.types import Condition, Op, Repeat
+from alerts.options import Options, option_text, split_options
+from alerts.types import Condition, Op, Repeat, Severity
 from exchanges.hub import Market
 from market.errors import UserError
 from market.language import _
@@ -21,63 +21,81 @@ CROSSINGS = {
     "crosses": Op.EITHER, "cross": Op.EITHER, "hits": Op.EITHER, "reaches": Op.EITHER, "at": Op.EITHER,
 }  # fmt: skip
 STATES = {">": Op.ABOVE, ">=": Op.ABOVE, "<": Op.BELOW, "<=": Op.BELOW}
-ONCE = "once"
 OPERATION_WORDS = {Op.ABOVE: "above", Op.BELOW: "below", Op.EITHER: "crosses"}
 OPERATION_SIGNS = {Op.ABOVE: ">", Op.BELOW: "<"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A rule without its owner."""
+    """A rule without its owner. `cooldown` and `repeat` hold what was said, else what the figure is used to."""
 
     condition: Condition
     coin: str
-    text: str  # the command that makes it again
+    text: str  # the command that makes it again, options and all
     cooldown: int = 0
     repeat: Repeat = Repeat.EVERY
+    options: Options = field(default_factory=Options)
+    subjects: tuple[str, ...] = ()
+    said: tuple[str, ...] = field(default=(), compare=False)  # what was filled in, for the echo
 
+    @property
+    def severity(self) -> Severity:
+        """How loud it is."""
+        return self.options.severity or Severity.WARNING
 
-class Kind(Protocol):
-    """Words to a condition, and to the same condition a step harder or easier to meet."""
+    @property
+    def note(self) -> str:
+        """What its owner wrote to it."""
+        return self.options.note
 
-    name: str
-    usage: str
-    meaning: str  # of the words in `usage`
-    examples: Sequence[str]
+    @property
+    def expires(self) -> str:
+        """Until when, as typed; `Options.expires_ts` makes a moment of it."""
+        return self.options.expires
 
-    def compile(self, words: Words, market: Market, exchange: str) -> Compiled:
-        """The rule for `words`; UserError with an example where they are not understood."""
-        ...
-
-    def shifted(self, words: Words, *, tighter: bool) -> Words:
-        """The words of a canonical text with another threshold; `tighter` fires less often."""
-        ...
+    @property
+    def daily_cap(self) -> int:
+        """Firings told in one day; 0 where nothing was said."""
+        return self.options.daily_cap or 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Words in parts: a symbol, the words after it, and whether one firing is enough."""
+    """Words in parts: a symbol, the words after it, and the options at the end."""
 
     symbol: str
     rest: Words
-    once: bool
+    options: Options = field(default_factory=Options)
+
+    @property
+    def once(self) -> bool:
+        """Whether one firing is enough."""
+        return self.options.repeat is Repeat.ONCE
 
     @property
     def repeat(self) -> Repeat:
         """How often it may fire."""
-        return Repeat.ONCE if self.once else Repeat.EVERY
+        return self.options.repeat or Repeat.EVERY
+
+    def cooldown(self, usual: int) -> int:
+        """What was said, else what is usual."""
+        return usual if self.options.cooldown is None else self.options.cooldown
+
+    def text(self, command: str) -> str:
+        """The command with its options."""
+        return f"{command} {option_text(self.options)}".rstrip()
 
 
 def asked(words: Sequence[str], usage: str) -> Asked:
     """`BTC perp above 95k once` in parts; operators glued to a number are cut off."""
-    if not words:
+    left, options = split_options(words)
+    if not left:
         raise UserError(_("Which coin?"), usage)
-    symbol, rest = words[0], list(words[1:])
+    symbol, rest = left[0], list(left[1:])
     while rest and rest[0].lower() in SYMBOL_WORDS:
         symbol = f"{symbol} {rest.pop(0)}"
-    once = bool(rest) and rest[-1].lower() == ONCE
-    parts = [part for word in (rest[:-1] if once else rest) for part in _cut(word)]
-    return Asked(symbol=symbol, rest=tuple(parts), once=once)
+    parts = [part for word in rest for part in _cut(word)]
+    return Asked(symbol=symbol, rest=tuple(parts), options=options)
 
 
 def _cut(word: str) -> list[str]:
