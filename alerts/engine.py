@@ -1,4 +1,4 @@
-"""Conditions against samples, rule by rule and sample by sample: plain enough to be the oracle of a faster engine.
+"""Leaves against samples, rule by rule and sample by sample: plain enough to be the oracle of a faster engine.
 
 A sample tells the newest value and the extremes on the way to it, but not in which order these came. Only
 what is certain counts: a rule that is armed fires on an extreme; a rule that has to be armed first is armed
@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from alerts.types import (
     AlertRule,
     AlertState,
+    Condition,
     Cross,
+    Event,
+    Leaf,
     Op,
     Repeat,
     Rise,
@@ -44,18 +47,32 @@ def evaluate(
     ordered = sorted(samples, key=lambda each: each.ts)
     signals: list[Signal] = []
     for sample in ordered:
-        known = sample.ts <= state.last_ts and not (sample.rebased and sample.ts == state.last_ts)
-        if known or sample.ts > now or not math.isfinite(sample.value):
+        late = is_known(rule.condition, state, sample) or sample.ts > now
+        if late or not math.isfinite(sample.value):
             continue
-        state, signal = _look(rule, state, _usable(sample, state), ordered)
+        state, signal = look(rule, state, sample, ordered)
         if signal is not None:
             signals.append(signal)
     return state, signals
 
 
-def _usable(sample: Sample, state: AlertState) -> Sample:
+def is_known(condition: Condition, state: AlertState, sample: Sample) -> bool:
+    """Whether the rule was looked at with it before. Of things that happen several may share a moment."""
+    if isinstance(condition, Event):
+        return sample.ts < state.last_ts or sample.ts == state.fired_ts
+    return sample.ts <= state.last_ts and not (sample.rebased and sample.ts == state.last_ts)
+
+
+def leaf_of(rule: AlertRule) -> Leaf:
+    """The condition of a rule of one leaf; composites are the business of `alerts.naive`."""
+    if isinstance(rule.condition, Cross | State | Rise | Event):
+        return rule.condition
+    raise TypeError(f"not a leaf: {type(rule.condition).__name__}")
+
+
+def usable(sample: Sample, looked: int) -> Sample:
     """Without extremes that may be from before the rule looked last."""
-    early = sample.since is not None and sample.since < state.last_ts
+    early = sample.since is not None and sample.since < looked
     low, high = (None, None) if early else (_finite(sample.low), _finite(sample.high))
     return replace(sample, low=low, high=high)
 
@@ -64,9 +81,11 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _look(
+def look(
     rule: AlertRule, state: AlertState, sample: Sample, samples: Sequence[Sample]
 ) -> tuple[AlertState, Signal | None]:
+    """One sample, whether known or not. `samples` are what a change is measured against, in order of ts."""
+    sample = usable(sample, state.last_ts)
     learn = state.side == 0 or sample.rebased
     step = _step(rule, state, sample, samples, learn=learn)
     after = replace(
@@ -74,12 +93,13 @@ def _look(
     )
     if step.hit is None:
         return after, None
-    if learn and isinstance(
-        rule.condition, Rise
-    ):  # met before anybody looked: measured from here on
-        return replace(after, fired_ts=sample.ts), None
+    rise = isinstance(rule.condition, Rise)
+    anchor = sample.value if rise else state.anchor
+    if learn and rise:  # met before anybody looked: measured from here on
+        return replace(after, fired_ts=sample.ts, anchor=anchor), None
     fired = replace(
         after,
+        anchor=anchor,
         fired_ts=sample.ts,
         fired_count=state.fired_count + 1,
         transition=state.transition + 1,
@@ -91,7 +111,7 @@ def _look(
 
 def threshold(rule: AlertRule) -> float:
     """The level, or the change, that was asked for."""
-    condition = rule.condition
+    condition = leaf_of(rule)
     return condition.amount if isinstance(condition, Rise) else condition.level
 
 
@@ -99,7 +119,7 @@ def _step(
     rule: AlertRule, state: AlertState, sample: Sample, samples: Sequence[Sample], *, learn: bool
 ) -> Step:
     may_fire = allowed(rule, state, sample)
-    match rule.condition:
+    match leaf_of(rule):
         case Cross() as condition if learn:
             return _learn(condition, state, sample)
         case Cross(op=Op.EITHER) as condition:
@@ -113,7 +133,10 @@ def _step(
             met = change is not None and is_risen(condition, change)
             side = 1 if met else -1
             return Step(armed=True, side=side, hit=change if met and (may_fire or learn) else None)
-    raise TypeError(f"no such condition: {type(rule.condition).__name__}")
+        case Event() as condition:
+            side = 1 if is_beyond(condition, sample.value) else -1
+            tells = may_fire and is_news(condition, sample)
+            return Step(armed=True, side=side, hit=sample.value if tells else None)
 
 
 def allowed(rule: AlertRule, state: AlertState, sample: Sample) -> bool:
@@ -122,19 +145,41 @@ def allowed(rule: AlertRule, state: AlertState, sample: Sample) -> bool:
         return False
     if rule.repeat is Repeat.PER_BAR and sample.bar_ts <= state.bar_ts:
         return False
-    return state.fired_ts == 0 or sample.ts - state.fired_ts >= rule.cooldown
+    return state.fired_ts == 0 or sample.ts - state.fired_ts >= cooldown(rule)
 
 
-def is_beyond(condition: Cross | State, value: float) -> bool:
-    """Whether `value` is on the side that is waited for; on the level itself only where a touch counts."""
+def cooldown(rule: AlertRule) -> int:
+    """Ms of market time between two firings; a rule that is told always has none."""
+    return 0 if rule.repeat is Repeat.ALWAYS else rule.cooldown
+
+
+def is_beyond(condition: Cross | State | Event, value: float) -> bool:
+    """Whether `value` is on the side that is waited for; on the level itself only where a touch counts.
+
+    For what happens reaching the level counts, and either way means that far from 0.
+    """
+    if isinstance(condition, Event) and condition.op is Op.EITHER:
+        value = abs(value)
     distance = (value - condition.level) * (-1 if condition.op is Op.BELOW else 1)
     slack = EPSILON * max(abs(condition.level), EPSILON)
-    if isinstance(condition, Cross) and condition.touch:
+    if isinstance(condition, Event) or (isinstance(condition, Cross) and condition.touch):
         return distance >= -slack
     return distance > slack
 
 
-def is_back(condition: Cross, value: float) -> bool:
+def is_news(condition: Event, sample: Sample) -> bool:
+    """Whether what happened is beyond the level, and was not when it was told before: it may only have grown."""
+    value = sample.value
+    before = value
+    if sample.low is not None and sample.low < value:
+        before = sample.low
+    elif sample.high is not None and sample.high > value:
+        before = sample.high
+    grown = before != value
+    return is_beyond(condition, value) and not (grown and is_beyond(condition, before))
+
+
+def is_back(condition: Cross | State, value: float) -> bool:
     """Whether `value` is far enough on the first side to arm the rule again."""
     if condition.rearm is None:
         return not is_beyond(condition, value)
@@ -208,8 +253,8 @@ def _state(
     """True now; again after each cooldown while it stays true, or, without one, after it was false."""
     side = 1 if sample.value >= condition.level else -1
     if not is_beyond(condition, sample.value):
-        return Step(armed=True, side=side)
-    again = state.armed or rule.cooldown > 0
+        return Step(armed=state.armed or is_back(condition, sample.value), side=side)
+    again = state.armed or cooldown(rule) > 0
     if again and may_fire:
         return Step(armed=False, side=side, hit=sample.value)
     return Step(armed=state.armed, side=side)
@@ -232,17 +277,31 @@ def change_at(
 
     `samples` are in order of ts. None where nothing is known of the start.
     """
+    base = _base(condition, state, sample, samples)
+    if base is None or not math.isfinite(base):
+        return None
+    difference = sample.value - base
+    if not condition.relative:
+        return difference
+    return difference / base if base > 0 else None
+
+
+def _base(
+    condition: Rise, state: AlertState, sample: Sample, samples: Sequence[Sample]
+) -> float | None:
+    """What a change is measured from."""
     window = condition.metric.window
     start = sample.ts - window
     if state.fired_ts and state.fired_ts > start:
-        found = next((each for each in samples if state.fired_ts <= each.ts <= sample.ts), None)
-    else:
-        oldest = start - min(TOLERANCE, max(window // 2, MINUTE))
-        before = [each for each in samples if oldest <= each.ts <= start]
-        found = before[-1] if before else None
-    if found is None or not math.isfinite(found.value):
-        return None
-    difference = sample.value - found.value
-    if not condition.relative:
-        return difference
-    return difference / found.value if found.value > 0 else None
+        if state.anchor is not None:
+            return state.anchor
+        found = [each for each in samples if state.fired_ts <= each.ts <= sample.ts]
+        return found[0].value if found else None
+    oldest = start - tolerance(window)
+    found = [each for each in samples if oldest <= each.ts <= start]
+    return found[-1].value if found else None
+
+
+def tolerance(window: int) -> int:
+    """Ms the start of a window may be older than it should: half of it, and never more than histories need."""
+    return min(TOLERANCE, max(window // 2, MINUTE))

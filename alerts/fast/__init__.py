@@ -1,0 +1,1 @@
+"""The engine that looks only at rules whose moment has come, however many are stored."""
