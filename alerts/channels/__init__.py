@@ -1,0 +1,1 @@
+"""Ways out beside Telegram, one file each: Discord, a webhook, email, SMS, X."""
