@@ -131,7 +131,8 @@ class InterestSamples:
         both = {
             key: each
             for key, each in rows.items()
-            if _at(each, now, OLD) is not None and _at(each, now - metric.window, limit) is not None
+            if amount_at(each, now, OLD) is not None
+            and amount_at(each, now - metric.window, limit) is not None
         }
         if not both:
             return []
@@ -151,7 +152,7 @@ class InterestSamples:
         raise SourceUnavailable(_("Open interest"), _("no venue answers"))
 
 
-def _at(rows: Rows, ts: int, tolerance: int) -> float | None:
+def amount_at(rows: Rows, ts: int, tolerance: int) -> float | None:
     """The newest amount that is not after `ts` and at most `tolerance` older."""
     place = bisect_right(rows, (ts, float("inf"))) - 1
     if place < 0 or ts - rows[place][0] > tolerance:
@@ -160,7 +161,7 @@ def _at(rows: Rows, ts: int, tolerance: int) -> float | None:
 
 
 def _sum(rows: Mapping[str, Rows], ts: int, tolerance: int) -> float | None:
-    amounts = [_at(each, ts, tolerance) for each in rows.values()]
+    amounts = [amount_at(each, ts, tolerance) for each in rows.values()]
     known = [each for each in amounts if each is not None]
     return sum(known) if len(known) == len(amounts) else None
 
@@ -186,7 +187,7 @@ def _missing(
     absent = [
         f"{EXCHANGE_NAMES[i.exchange]} ({reasons.get(i.key) or _('not known yet')})"
         for i in instruments
-        if _at(rows[i.key], now, OLD) is None
+        if amount_at(rows[i.key], now, OLD) is None
     ]
     if not absent:
         return _("not known so far back yet")

@@ -1,82 +1,40 @@
-"""Alerts as people use them: make, list, pause, delete, undo; and the job that looks whether any has come true."""
+"""Alerts as people use them: make, edit, list, pause, snooze, delete, undo, try out, carry elsewhere."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from alerts.describe import Progress, Words
+from alerts.caretaker import KEPT
+from alerts.conditions import is_simple, metrics_of, subjects_of
+from alerts.copying import about_coin, coin_of
 from alerts.kinds import kind_of
-from alerts.kinds.words import Compiled
-from alerts.metrics import VOLUME, Delisted, Metrics
-from alerts.rehearsal import Rehearsal, rehearse
-from alerts.states import anew, brought_to_now, first_state
-from alerts.types import (
-    AlertRule,
-    AlertState,
-    AlertStore,
-    Metric,
-    RuleStatus,
-    Sample,
-    Signal,
-)
-from alerts.watch import Watch
-from exchanges.hub import Market
-from market.clock import Clock
+from alerts.language.names import MarketNames
+from alerts.lifecycle import CHAT_GONE, RENEWAL, snooze_end
+from alerts.limits import ACTIVE
+from alerts.maker import Maker, none_here
+from alerts.making import Asker, may
+from alerts.metrics import INTEREST, INTEREST_USD, Delisted
+from alerts.options import split_options
+from alerts.transfer import exported
+from alerts.trying import sample_signal, trial_row
+from alerts.types import EACH, AlertRule, Firing, RuleStatus
+from alerts.views import Trial, View, by_coin, closeness, trial
 from market.errors import SourceError, UserError
 from market.language import _
-from market.types import DAY, MINUTE, TIMEFRAMES, Instrument
+from market.types import DAY, MINUTE, Instrument
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 50  # active alerts of one chat
+LIMIT = ACTIVE["alerter"]  # active alerts an alerter may have in one chat
 UNDO = MINUTE  # wall ms
-FRESH = 20_000  # market ms a look may be old to be shown in a list
-REHEARSED = 1500  # candles at most
-CHAT_GONE = "chat gone"
-WAS = "was "  # said of a deleted rule that was not active, for undo
-KEPT = (RuleStatus.ACTIVE, RuleStatus.PAUSED)
+LISTED = (*KEPT, RuleStatus.EXPIRED)
+WAS = "was "  # said of a deleted rule that was not active, with why it was not: for undo
+
+__all__ = ["CHAT_GONE", "LIMIT", "AlertService", "Asker", "View"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """Who wants something of the alerts of a chat. `admin` may change those of others."""
-
-    chat_id: int
-    user_id: int
-    admin: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """One rule with what is known of it now. `problem`: why its figure is not known."""
-
-    rule: AlertRule
-    state: AlertState
-    progress: Progress
-    sample: Sample | None = None
-    problem: str = ""
-    existed: bool = False  # it was there before
-    active: int = 0  # of the chat
-    rehearsal: Rehearsal | None = None
-
-
-class AlertService:
-    """All alerts of all chats. `wake` is set when there is something to deliver."""
-
-    def __init__(
-        self, store: AlertStore, market: Market, metrics: Metrics, clock: Clock, wall: Clock
-    ) -> None:
-        self._store, self._market, self._metrics = store, market, metrics
-        self._clock, self._wall = clock, wall
-        self._watch = Watch(store, market, metrics, clock, wall)
-        self._looking = asyncio.Lock()
-        self.wake = asyncio.Event()
-
-    @property
-    def words(self) -> Words:
-        """How rules are called in the market as it is listed now."""
-        return Words(self._market.directory)
+class AlertService(Maker):
+    """All alerts of all chats."""
 
     @property
     def bad_data(self) -> int:
@@ -86,100 +44,59 @@ class AlertService:
     @property
     def checked(self) -> int:
         """Market ms of the last check; 0 before the first."""
-        return self._watch.checked
+        return self._runner.checked
 
     async def start(self) -> None:
-        """Take up stored rules; states from a later time of a market that began anew are brought to now."""
-        now = self._clock.now()
-        self._watch.started = now
-        rules = await self._store.rules(statuses=KEPT)
-        states = await self._store.states([rule.id for rule in rules])
-        ahead = [
-            brought_to_now(rule, states[rule.id], now)
-            for rule in rules
-            if rule.id in states and states[rule.id].last_ts > now
-        ]
-        if ahead:
-            await self._watch.remember(ahead)
-            logger.info("alert states brought to now count=%d", len(ahead))
+        """Take up what is stored."""
         self.wake.set()
 
-    async def check(self) -> list[Signal]:
-        """Look at everything that is watched, once; what came true is committed with its messages."""
-        async with self._looking:
-            rules = await self._store.rules(statuses=(RuleStatus.ACTIVE,))
-            found, gone = await self._watch.look(rules)
-            async with self._watch.lock:  # what was paused or deleted meanwhile does not fire
-                active = await self._store.rules(statuses=(RuleStatus.ACTIVE,))
-                signals = await self._watch.judge(found, active)
-                paused = await self._watch.pause_delisted(gone, found.gone) if gone else 0
-                self._watch.drop_unused(active)
-        if signals or paused:
-            self.wake.set()
-        return signals
-
-    async def create(
-        self,
-        kind: str,
-        words: Sequence[str],
-        asker: Asker,
-        *,
-        exchange: str,
-        thread_id: int | None = None,
-        update_id: int | None = None,
-        instead_of: AlertRule | None = None,
-    ) -> View:
-        """Make a rule from typed words. The same text again, or the same update, gives the rule that is there."""
-        compiled = kind_of(kind).compile(tuple(words), self._market, exchange)
-        existing = await self._store.rules(chat_id=asker.chat_id, statuses=(RuleStatus.ACTIVE,))
-        same = [r for r in existing if (r.text, r.thread_id) == (compiled.text, thread_id)]
-        if same:
-            return replace((await self._views(same))[0], existed=True, active=len(existing))
-        replaced = sum(r.id == instead_of.id for r in existing) if instead_of else 0
-        if len(existing) - replaced >= LIMIT:
-            raise _full()
-        samples, problem = await self._now(compiled.condition.metric)
-        rule = _rule(kind, compiled, asker, self._clock.now(), thread_id)
-        added = await self._store.add(rule, first_state(rule, samples), update_id=update_id)
-        state = (await self._watch.states([added]))[added.id]
-        return View(
-            rule=added,
-            state=state,
-            sample=samples[-1] if samples else None,
-            progress=self.words.progress(added, state, samples),
-            problem=problem,
-            active=len(existing) + 1 - replaced,
-            rehearsal=await self._rehearsal(added),
-        )
-
-    async def adjust(
-        self, rule_id: int, asker: Asker, *, tighter: bool, exchange: str, update_id: int | None
-    ) -> View:
-        """The same rule with another threshold, under a new number; the old one is deleted."""
-        rule = await self._owned(rule_id, asker)
-        words = tuple(rule.text.split()[1:])
-        shifted = kind_of(rule.kind).shifted(words, tighter=tighter)
-        if shifted == words:
-            raise UserError(_("It does not go any further that way."))
-        made = await self.create(
-            rule.kind, shifted, asker, exchange=exchange, thread_id=rule.thread_id,
-            update_id=update_id, instead_of=rule,
-        )  # fmt: skip
-        if made.rule.id != rule.id:
-            await self._set([rule], RuleStatus.DELETED)
-        return made
+    # Looking
 
     async def view(self, rule_id: int, asker: Asker) -> View:
         """One rule of the chat."""
         rule = await self._store.rule(rule_id)
         if rule is None or rule.chat_id != asker.chat_id or rule.status is RuleStatus.DELETED:
-            raise UserError(_("There is no alert #{id} here.").format(id=rule_id), "/alerts")
-        return (await self._views([rule]))[0]
+            raise none_here(rule_id)
+        return await self._counted((await self._views.of([rule]))[0], asker)
 
     async def of_chat(self, chat_id: int) -> list[View]:
-        """All rules of a chat, those closest to firing first, paused ones last."""
-        rules = await self._store.rules(chat_id=chat_id, statuses=KEPT)
-        return sorted(await self._views(rules), key=_closeness)
+        """All rules of a chat, those closest to firing first, paused ones and what ended since yesterday last."""
+        rules = await self._store.rules(chat_id=chat_id, statuses=LISTED)
+        since = self._wall.now() - DAY
+        shown = [r for r in rules if r.status in KEPT or (r.expires_ts or 0) > since]
+        return sorted(await self._views.of(shown), key=closeness)
+
+    async def by_coin(self, chat_id: int) -> list[View]:
+        """The same, but grouped: the coin of the closest first."""
+        return by_coin(await self.of_chat(chat_id))
+
+    async def history(
+        self,
+        chat_id: int,
+        limit: int = 20,
+        *,
+        rule_id: int | None = None,
+        before: int | None = None,
+    ) -> list[Firing]:
+        """What fired in a chat, newest first; `before` is market ms."""
+        return await self._store.history(chat_id, limit, rule_id=rule_id, before=before)
+
+    async def would_fire(self, rule_id: int, asker: Asker) -> Trial:
+        """Whether a rule would fire now, part by part, and why not."""
+        view = await self.view(rule_id, asker)
+        return trial(view, self._wall.now(), await self.zone(asker.chat_id))
+
+    async def send_test(self, rule_id: int, asker: Asker, *, update_id: int | None = None) -> bool:
+        """Send what a firing would say, marked TEST, the way a firing goes; False where that was done before."""
+        view = await self.view(rule_id, asker)
+        now, wall = self._clock.now(), self._wall.now()
+        signal = sample_signal(view, now)
+        row = trial_row(view, signal, self.words, now=now, wall=wall, mark=update_id or wall)
+        added = await self._store.fire([], [], [row])
+        self.wake.set()
+        return added > 0
+
+    # Changing
 
     async def pause(self, rule_ids: Sequence[int], asker: Asker) -> list[AlertRule]:
         """Stop looking at rules until they are resumed; none named means all of the asker's."""
@@ -196,179 +113,130 @@ class AlertService:
             raise UserError(
                 _("Nothing trades there any more, so there is nothing to watch."), "/alerts"
             )
-        rules = listed
-        await self._room(asker.chat_id, len(rules))
-        await self._activate(rules)
-        return rules
+        wall = self._wall.now()
+        listed = [r for r in listed if r.expires_ts is None or r.expires_ts > wall]
+        await self._room(asker, sum(r.owner_id == asker.user_id for r in listed))
+        await self.care.activate(listed)
+        return listed
+
+    async def snooze(self, rule_ids: Sequence[int], asker: Asker, choice: str) -> list[AlertRule]:
+        """Watch on, but do not tell, for `15m`, `1h`, until `tomorrow`; `off` ends it. The rules as they are then."""
+        rules = [r for r in await self._chosen(rule_ids, asker) if r.status is RuleStatus.ACTIVE]
+        zone = await self.zone(asker.chat_id)
+        until = 0 if choice == "off" else snooze_end(choice, self._wall.now(), zone)
+        await self._store.snooze([rule.id for rule in rules], until)
+        return [replace(rule, snoozed_until=until) for rule in rules]
+
+    async def renew(self, rule_id: int, asker: Asker, ms: int = RENEWAL) -> AlertRule:
+        """Another `ms` from now on, for a rule that has ended or will."""
+        rule = await self.owned(rule_id, asker)
+        wall = self._wall.now()
+        if rule.status is RuleStatus.EXPIRED:
+            await self._room(asker, rule.owner_id == asker.user_id)
+        await self._store.renew([rule_id], wall + ms, wall)
+        if rule.status is RuleStatus.EXPIRED:
+            await self.care.activate([rule])
+        return (await self._store.rule(rule_id)) or rule
 
     async def delete(self, rule_ids: Sequence[int], asker: Asker) -> list[AlertRule]:
         """Delete rules; none named means all of the asker's."""
         rules = await self._chosen(rule_ids, asker)
-        for status in (RuleStatus.ACTIVE, RuleStatus.PAUSED, RuleStatus.DONE):
-            reason = "" if status is RuleStatus.ACTIVE else f"{WAS}{status}"
-            await self._set([r for r in rules if r.status is status], RuleStatus.DELETED, reason)
+        reasons: dict[str, list[AlertRule]] = {}
+        for rule in rules:
+            active = rule.status is RuleStatus.ACTIVE
+            reason = "" if active else f"{WAS}{rule.status} {rule.paused_reason}".strip()
+            reasons.setdefault(reason, []).append(rule)
+        for reason, some in reasons.items():
+            await self._set(some, RuleStatus.DELETED, reason)
         return rules
 
     async def undo(self, deleted_ts: int, rule_ids: Sequence[int], asker: Asker) -> list[AlertRule]:
-        """Bring deleted rules back as they were, up to a minute after `deleted_ts` (wall ms)."""
-        if not 0 <= self._wall.now() - deleted_ts <= UNDO:
+        """Bring deleted rules back just as they were, up to a minute after `deleted_ts` (wall ms)."""
+        wall = self._wall.now()
+        if not 0 <= wall - deleted_ts <= UNDO:
             raise UserError(_("Too late: a deletion can be undone for 60 s."), "/alerts")
-        rules = []
-        for each in rule_ids:
-            rule = await self._store.rule(each)
-            if rule is not None and _may(rule, asker) and rule.status is RuleStatus.DELETED:
-                rules.append(rule)
-        active = [r for r in rules if not r.paused_reason]
-        await self._room(asker.chat_id, len(active))
-        for status in (RuleStatus.PAUSED, RuleStatus.DONE):
-            await self._set([r for r in rules if r.paused_reason == f"{WAS}{status}"], status)
-        await self._activate(active)
+        found = await self._store.chosen(list(dict.fromkeys(rule_ids)))
+        rules = [r for r in found.values() if may(r, asker) and r.status is RuleStatus.DELETED]
+        active = [r for r in rules if not r.paused_reason.startswith(WAS)]
+        await self._room(asker, sum(r.owner_id == asker.user_id for r in active))
+        async with self._runner.lock:
+            for rule in rules:
+                if rule not in active:
+                    status, _sep, reason = rule.paused_reason.removeprefix(WAS).partition(" ")
+                    await self._store.set_status([rule.id], RuleStatus(status), reason, wall)
+            ids = [rule.id for rule in active]
+            await self._store.set_status(ids, RuleStatus.ACTIVE, "", wall)
+            await self._runner.arm(list((await self._store.chosen(ids)).values()))
         return rules
+
+    # Carrying
+
+    async def copy(
+        self,
+        rule_id: int,
+        symbol: str,
+        asker: Asker,
+        *,
+        exchange: str,
+        thread_id: int | None = None,
+        update_id: int | None = None,
+    ) -> View:
+        """The same rule about another symbol: every part of it, on the venue it is on."""
+        rule = await self.owned(rule_id, asker)
+        words, names = rule.text.split()[1:], MarketNames(self._market, exchange)
+        coin_of(rule.condition, names, rule.text)
+        language = kind_of(rule.kind).language
+        query = self._market.resolve(symbol, command=f"/alerts copy {rule_id} {{}}")
+        condition = about_coin(rule.condition, query, language.figures, names)
+        if is_simple(condition):
+            words[0] = names.words(subjects_of(condition)[0])
+        else:
+            options = split_options(words)[1]
+            words = language.rule_text(condition, options=options, names=names).split()
+        return await self.create(
+            rule.kind, words, asker, exchange=exchange,
+            thread_id=rule.thread_id if thread_id is None else thread_id, update_id=update_id,
+        )  # fmt: skip
+
+    async def export(
+        self, chat_id: int, asker: Asker | None = None, rule_ids: Sequence[int] = ()
+    ) -> str:
+        """Rules as text, one line each; with an asker only their own."""
+        rules = await self._store.rules(chat_id=chat_id, statuses=KEPT)
+        chosen = [r for r in rules if not rule_ids or r.id in rule_ids]
+        own = [r for r in chosen if asker is None or r.owner_id == asker.user_id]
+        return exported(own, await self.zone(chat_id))
+
+    # What the desk does by itself
+
+    async def expire_due(self) -> list[AlertRule]:
+        """End what is over and announce what will be; to be called each minute."""
+        return await self.care.expire_due()
 
     async def chat_changed(self, chat_id: int, alive: bool) -> None:
         """Pause the rules of a chat that cannot be reached; resume just those when it is back."""
-        rules = await self._store.rules(chat_id=chat_id, statuses=KEPT)
-        if not alive:
-            active = [r for r in rules if r.status is RuleStatus.ACTIVE]
-            await self._set(active, RuleStatus.PAUSED, CHAT_GONE)
-            return
-        await self._activate([r for r in rules if r.paused_reason == CHAT_GONE])
+        await self.care.chat_changed(chat_id, alive)
 
     async def watched(self) -> list[Instrument]:
         """The perps whose open interest an alert needs."""
-        rules = await self._store.rules(statuses=(RuleStatus.ACTIVE,))
-        found: dict[str, Instrument] = {}
-        for metric in {r.condition.metric for r in rules if r.kind == "oi"}:
-            try:
-                found |= {i.key: i for i in self._metrics.instruments(metric)}
-            except SourceError as error:
-                logger.info("not watched subject=%s reason=%s", metric.subject, error.reason)
-        return [found[key] for key in sorted(found)]
+        return self._runner.watched((INTEREST, INTEREST_USD))
 
-    async def _views(self, rules: Sequence[AlertRule]) -> list[View]:
-        now = self._clock.now()
-        latest = self._watch.latest
-        metrics = {r.condition.metric for r in rules}
-        old = {m: now for m in metrics if m not in latest or now - latest[m][0] > FRESH}
-        samples = {m: latest[m][1] for m in metrics if m not in old}
-        samples |= (await self._watch.fetch(old, now)).samples
-        states = await self._watch.states(rules)
-        words = self.words
-        views = []
-        for rule in rules:
-            metric, state = rule.condition.metric, states[rule.id]
-            found = samples.get(metric, [])
-            views.append(
-                View(
-                    rule=rule,
-                    state=state,
-                    sample=found[-1] if found else None,
-                    progress=words.progress(rule, state, found),
-                    problem="" if found else self._watch.problems.get(metric, ""),
-                )
-            )
-        return views
-
-    async def _now(self, metric: Metric) -> tuple[list[Sample], str]:
-        """The samples up to now, or why there are none."""
-        now = self._clock.now()
-        found = await self._watch.fetch({metric: now}, now)
-        samples = found.samples.get(metric, [])
-        return samples, "" if samples else self._watch.problems.get(
-            metric, found.gone.get(metric, "")
-        )
-
-    async def _rehearsal(self, rule: AlertRule) -> Rehearsal | None:
-        """How often a volume rule would have fired; None for other kinds and where history is missing."""
-        metric = rule.condition.metric
-        if metric.name != VOLUME:
-            return None
-        step = TIMEFRAMES[metric.timeframe]
-        try:
-            candles = await self._metrics.past(metric, min(14 * DAY // step + 97, REHEARSED))
-        except SourceError:
-            return None
-        return rehearse(rule, candles, step)
+    # Within
 
     async def _chosen(self, rule_ids: Sequence[int], asker: Asker) -> list[AlertRule]:
         if rule_ids:
-            return [await self._owned(each, asker) for each in dict.fromkeys(rule_ids)]
+            return [await self.owned(each, asker) for each in dict.fromkeys(rule_ids)]
         rules = await self._store.rules(chat_id=asker.chat_id)
-        return [rule for rule in rules if _may(rule, asker)]
-
-    async def _owned(self, rule_id: int, asker: Asker) -> AlertRule:
-        rule = await self._store.rule(rule_id)
-        if rule is None or rule.chat_id != asker.chat_id or rule.status is RuleStatus.DELETED:
-            raise UserError(_("There is no alert #{id} here.").format(id=rule_id), "/alerts")
-        if not _may(rule, asker):
-            raise UserError(
-                _(
-                    "Alert #{id} belongs to somebody else; its owner or an admin can change it."
-                ).format(id=rule_id),
-                "/alerts",
-            )
-        return rule
-
-    async def _set(self, rules: Sequence[AlertRule], status: RuleStatus, reason: str = "") -> None:
-        if not rules:
-            return
-        ids = [rule.id for rule in rules]
-        async with self._watch.lock:
-            await self._store.set_status(ids, status, reason, self._wall.now())
-            if status is not RuleStatus.ACTIVE:
-                self._watch.forget(ids)
-
-    async def _activate(self, rules: Sequence[AlertRule]) -> None:
-        """Look again from now on; the first sample only shows which side the metric is on."""
-        if not rules:
-            return
-        now = self._clock.now()
-        async with self._watch.lock:
-            states = await self._store.states([rule.id for rule in rules])
-            fresh = [anew(r, states[r.id], now) for r in rules if r.id in states]
-            await self._watch.remember(fresh)
-            ids = [rule.id for rule in rules]
-            await self._store.set_status(ids, RuleStatus.ACTIVE, "", self._wall.now())
+        return [rule for rule in rules if may(rule, asker)]
 
     def _delisted(self, rule: AlertRule) -> bool:
-        try:
-            self._metrics.instruments(rule.condition.metric)
-        except Delisted:
-            return True
-        except SourceError:  # not known at the moment: the next look tells
-            return False
+        """Whether a part of it trades nowhere any more."""
+        for metric in metrics_of(rule.condition):
+            try:
+                if metric.subject != EACH:
+                    self._metrics.instruments(metric)
+            except Delisted:
+                return True
+            except SourceError:  # not known at the moment: the next look tells
+                continue
         return False
-
-    async def _room(self, chat_id: int, more: int) -> None:
-        active = await self._store.rules(chat_id=chat_id, statuses=(RuleStatus.ACTIVE,))
-        if more and len(active) + more > LIMIT:
-            raise _full()
-
-
-def _full() -> UserError:
-    text = _("This chat has {n} active alerts, which is the most; pause or delete one first.")
-    return UserError(text.format(n=LIMIT), "/alerts")
-
-
-def _may(rule: AlertRule, asker: Asker) -> bool:
-    return rule.chat_id == asker.chat_id and (asker.admin or rule.owner_id == asker.user_id)
-
-
-def _closeness(view: View) -> tuple[bool, bool, bool, float, int]:
-    left = view.progress.left
-    waits = view.progress.met and not view.state.armed  # it has to go back first
-    return (
-        view.rule.status is not RuleStatus.ACTIVE,
-        left is None,
-        waits,
-        left if left is not None else 0.0,
-        view.rule.id,
-    )
-
-
-def _rule(kind: str, made: Compiled, asker: Asker, now: int, thread_id: int | None) -> AlertRule:
-    return AlertRule(
-        id=0, chat_id=asker.chat_id, owner_id=asker.user_id, kind=kind, text=made.text,
-        condition=made.condition, coin=made.coin, repeat=made.repeat, cooldown=made.cooldown,
-        created_ts=now, thread_id=thread_id,
-    )  # fmt: skip

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alerts.engine import evaluate
-from alerts.types import AlertRule, AlertState, Repeat, Sample, State
+from alerts.types import AlertRule, AlertState, Event, Repeat, Sample, State
 
 
 def first_state(rule: AlertRule, samples: Sequence[Sample]) -> AlertState:
     """Where the metric is when the rule is made: it takes another sample to cross, but not to be beyond."""
     if not samples:
         return AlertState(rule_id=0, last_ts=rule.created_ts)
+    if isinstance(rule.condition, Event):  # what has happened already is not news
+        return AlertState(rule_id=0, last_ts=max(rule.created_ts, samples[-1].ts + 1))
     before = AlertState(rule_id=0, last_ts=samples[-1].ts - 1)
     if isinstance(rule.condition, State):
         return before
@@ -20,10 +22,15 @@ def first_state(rule: AlertRule, samples: Sequence[Sample]) -> AlertState:
 def anew(rule: AlertRule, state: AlertState, now: int) -> AlertState:
     """The state of a rule that is looked at again from now on; one that was to fire once may do so again."""
     count = 0 if rule.repeat is Repeat.ONCE else state.fired_count
-    return replace(state, side=0, armed=True, last_ts=now, fired_count=count)
+    return replace(state, side=0, armed=True, last_ts=now, fired_count=count, memory="")
 
 
-def brought_to_now(rule: AlertRule, state: AlertState, now: int) -> AlertState:
+def none_ahead(rule: AlertRule, states: Sequence[AlertState], now: int) -> list[AlertState]:
+    """The states of a rule; those from a later time of a market that began anew are brought to now."""
+    return [_brought_to_now(rule, each, now) if each.last_ts > now else each for each in states]
+
+
+def _brought_to_now(rule: AlertRule, state: AlertState, now: int) -> AlertState:
     """A state of a time that is still to come, brought to now without a firing."""
     quiet = isinstance(rule.condition, State)
     return replace(

@@ -19,9 +19,9 @@ BAD = 5.0  # a price this many times off is a bad print until the next candle ag
 class PriceTape:
     """Samples of one instrument, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
         self.bad = 0  # prices that were not believed
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._samples: deque[Sample] = deque(maxlen=kept)
         self._until = 0  # everything up to here has been looked at
         self._range: tuple[int, float, float] | None = None  # running candle at the last look
         self._close: float | None = None  # last good one

@@ -1,13 +1,12 @@
-"""What alerting is made of: what was asked for, what it compiles to, what fired, and who keeps it.
+"""What alerting is made of: what was asked for, what it compiles to, what fired, and what has to leave.
 
 A kind turns words into a `Condition`; the engine knows conditions only. One metric is one number over
-time: (instrument key, name, window). Its values reach the engine as `Sample`s.
+time: (instrument key, name, window, ...). Its values reach the engine as `Sample`s.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
+from enum import IntEnum, StrEnum
 
 from market.types import Reading
 
@@ -17,9 +16,10 @@ class Metric:
     """One figure over time. `subject`: an instrument key (`binance:BTC/USDT:USDT`), or `*:BTC` for all venues."""
 
     subject: str
-    name: str  # price, volume_ratio, open_interest, open_interest_change, cvd ...
+    name: str  # of an `alerts.figures.Figure`: price, volume_ratio, open_interest, cvd_share ...
     window: int = 0  # ms; 0 where the figure has none
     timeframe: str = ""
+    param: str = ""  # what else sets the figure apart: "14" of an RSI, "ETH" of a correlation
 
 
 class Op(StrEnum):
@@ -43,23 +43,75 @@ class Cross:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Level: the metric is beyond `level` now."""
+    """Level: the metric is beyond `level` now. As a leg it stays true until the metric is back beyond `rearm`."""
 
     metric: Metric
     op: Op
     level: float
+    rearm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rise:
-    """The metric rose by `amount` (a fraction with `relative`) within its window; re-anchored after firing."""
+    """The metric rose by `amount` (a fraction with `relative`) within its window; re-anchored after firing.
+
+    A negative amount is a fall. As a leg it is true while the change over the window is that large.
+    """
 
     metric: Metric
     amount: float
     relative: bool = False
 
 
-Condition = Cross | State | Rise
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Each sample is a thing that happened (a whale print, a listing) and counts on its own when beyond `level`."""
+
+    metric: Metric
+    op: Op = Op.ABOVE
+    level: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllOf:
+    """Every part holds. A part whose figure is not known, or too old, does not."""
+
+    parts: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyOf:
+    """At least one part holds."""
+
+    parts: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Not:
+    """The part is known not to hold."""
+
+    part: "Condition"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class For:
+    """The part has held for `duration` ms of market time without a break in what is known."""
+
+    part: "Condition"
+    duration: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Then:
+    """`first` became true, and after it, within `within` ms, `second` becomes true: true at that moment."""
+
+    first: "Condition"
+    second: "Condition"
+    within: int
+
+
+Leaf = Cross | State | Rise | Event
+Condition = Leaf | AllOf | AnyOf | Not | For | Then
 
 
 class Repeat(StrEnum):
@@ -68,6 +120,27 @@ class Repeat(StrEnum):
     ONCE = "once"
     PER_BAR = "per_bar"
     EVERY = "every"  # again after the cooldown
+    ALWAYS = "always"  # at each time it becomes true
+
+
+class Priority(IntEnum):
+    """The class of a message; a lower number leaves first."""
+
+    PANIC = 0
+    TRADE = 1
+    CRITICAL = 2  # alerts of severity critical
+    INTERACTIVE = 3  # answers to people
+    ALERT = 4
+    REPORT = 5  # digests, scheduled reports
+    BROADCAST = 6
+
+
+class Severity(StrEnum):
+    """How loud a firing is: what each does is chosen per chat (`Loudness`)."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"  # breaks out of quiet hours, digests and storms
 
 
 class RuleStatus(StrEnum):
@@ -76,6 +149,7 @@ class RuleStatus(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     DONE = "done"  # fired once and was asked to fire once
+    EXPIRED = "expired"
     DELETED = "deleted"
 
 
@@ -96,13 +170,27 @@ class AlertRule:
     thread_id: int | None = None
     status: RuleStatus = RuleStatus.ACTIVE
     paused_reason: str = ""
+    severity: Severity = Severity.WARNING
+    note: str = ""
+    expires_ts: int | None = None  # wall ms
+    snoozed_until: int = 0  # wall ms: watched meanwhile, but not told
+    daily_cap: int = 0  # firings told in one day of the chat's zone; 0: the default of the desk
+    subjects: tuple[
+        str, ...
+    ] = ()  # a rule over several: its condition is about `EACH`, once for each of these
+
+
+EACH = "?"  # in place of the subject of a metric: each of the rule's `subjects`
+WATCHED = "@watch"  # among `subjects`: the perps of the watch list, whatever is on it
+ANYTHING = "@any"  # among `subjects`: every perp the desk streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertState:
-    """What the engine has to remember of a rule between checks; stored with each change."""
+    """What the engine has to remember of a rule (of one subject of it) between samples."""
 
     rule_id: int
+    subject: str = ""  # of a rule over several subjects
     armed: bool = True
     side: int = 0  # -1 below, +1 above, 0 not known yet
     last_value: float | None = None
@@ -112,6 +200,7 @@ class AlertState:
     transition: int = 0  # grows by one with each firing: the idempotency key with the rule id
     anchor: float | None = None  # of a Rise
     bar_ts: int = 0  # the candle that fired last
+    memory: str = ""  # JSON of what a composite condition remembers of its parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +226,27 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One leaf of a condition at the moment of a firing; `value` None where the figure is not known."""
+
+    leaf: Leaf
+    value: float | None
+    ts: int  # of the sample
+    met: bool
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A rule's condition was met."""
+    """A rule's condition was met. `sample` is of the leaf that tipped it; `legs` are all leaves, that one first."""
 
     rule: AlertRule
     sample: Sample
     value: float  # what met it: the value, or the extreme that touched the level
     threshold: float
     late: bool = False  # it became true while nobody looked
+    subject: str = ""  # which of the rule's subjects
+    legs: tuple[Leg, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,16 +256,36 @@ class OutboxRow:
     id: int
     alert_id: int
     transition: int
-    channel: str  # "telegram"
-    chat_id: int
+    channel: str  # "telegram", "discord" ...
+    chat_id: int  # where to: the chat, or the id of a `Destination` for other channels
     payload: str  # JSON: what to say, and how to draw it
     created_ts: int  # wall ms
     attempts: int = 0
     next_ts: int = 0  # wall ms: not before
-    status: str = "queued"  # queued, sending, sent, dead
+    status: str = (
+        "queued"  # queued, sending, sent, merged (told by another row), muted, dead, expired
+    )
     thread_id: int | None = None
     error: str = ""
     message_id: int | None = None
+    priority: int = Priority.ALERT  # a `Priority`
+    severity: Severity = Severity.WARNING
+    coin: str = ""  # what belongs together when a chat is flooded
+    merged_into: int | None = None  # the row whose message lists this one
+
+
+class Notice(IntEnum):
+    """`alert_id` of rows that tell of a rule without being a firing; `transition` is `about` it."""
+
+    HEADS_UP = -11
+    EXPIRED = -12
+    DELISTED = -13
+    TEST = -14  # its transition is the id of the update that asked for it
+
+    @staticmethod
+    def about(rule_id: int, mark: int) -> int:
+        """A transition for one notice about a rule: the same `mark` again is the same notice."""
+        return rule_id << 22 | mark & 0x3FFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,43 +298,30 @@ class Firing:
     value: float
     threshold: float
     text: str
+    subject: str = ""
+    late: bool = False
+    price: float | None = None  # of `chart`, at the firing: what the scorecard measures from
+    chart: str = ""  # the instrument whose price that is
+    told: bool = True  # False: counted, and not told (snoozed, capped): `text` says why
+    # What became of its message, where it was read from the history: its number, and the status of its `OutboxRow`.
+    message_id: int | None = field(default=None, compare=False)
+    delivery: str = field(default="", compare=False)
 
 
-class AlertStore(Protocol):
-    """Rules, their state, their firings and the outbox; every method is one durable transaction."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a rule's figures are now. `problems`: why some are not known, each reason once."""
 
-    async def add(
-        self, rule: AlertRule, state: AlertState, *, update_id: int | None = None
-    ) -> AlertRule:
-        """Store a new rule (its `id` is ignored and given here). The same `update_id` again returns the first one."""
-        ...
+    legs: tuple[
+        Leg, ...
+    ] = ()  # every leaf, from left to right; of each subject where there are several
+    problems: tuple[str, ...] = ()
+    samples: Mapping[Metric, Sequence[Sample]] = field(default_factory=dict)
 
-    async def rule(self, rule_id: int) -> AlertRule | None: ...
-    async def rules(
-        self, *, chat_id: int | None = None, statuses: Sequence[RuleStatus] = ()
-    ) -> list[AlertRule]: ...
-    async def states(self, rule_ids: Sequence[int] | None = None) -> dict[int, AlertState]: ...
-    async def set_status(
-        self, rule_ids: Sequence[int], status: RuleStatus, reason: str = "", now: int = 0
-    ) -> int: ...
-    async def save_states(self, states: Sequence[AlertState]) -> None: ...
 
-    async def fire(
-        self, firings: Sequence[Firing], states: Sequence[AlertState], rows: Sequence[OutboxRow]
-    ) -> int:
-        """Firings, new states and outbox rows in ONE commit; existing rows are skipped. Returns rows added."""
-        ...
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """A rule whose time is over, or nearly so. `since`: when its end was set, or it was last changed (wall ms)."""
 
-    async def history(self, chat_id: int, limit: int = 20) -> list[Firing]: ...
-
-    async def due(self, now: int, limit: int = 100) -> list[OutboxRow]:
-        """Queued rows whose time has come, oldest first, and rows left 'sending' by a process that died."""
-        ...
-
-    async def sending(self, row_id: int) -> None: ...
-    async def sent(self, row_id: int, message_id: int | None, now: int) -> None: ...
-    async def retry(self, row_id: int, *, next_ts: int, error: str) -> None: ...
-    async def dead(self, row_id: int, error: str) -> None: ...
-    async def recover(self) -> int:
-        """At start: rows left 'sending' go back to the queue (a duplicate is possible only for them)."""
-        ...
+    rule: AlertRule
+    since: int = 0

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from alerts.conditions import about, metrics_of
 from alerts.monitors.postman import CHANNEL
 from alerts.monitors.subscriptions import Subscriptions
 from alerts.monitors.types import EVERY, LEFT_OUT, MonitorStore
-from alerts.types import AlertRule, AlertStore, Firing, OutboxRow, RuleStatus
+from alerts.protocols import AlertStore
+from alerts.types import ANYTHING, EACH, WATCHED, AlertRule, Firing, Metric, OutboxRow, RuleStatus
 from market import format as fmt
 from market.clock import Clock
 from market.language import _
@@ -39,7 +41,11 @@ FEEDS = {
     "context": _("funding and OI"),
     "books": _("books"),
 }
-NEEDS = {"price": "trades", "volume": "trades", "cvd": "trades", "oi": "context"}
+NEEDS = {  # of the figures that are not made of trades: the feed they come by
+    "context": {"open_interest", "open_interest_usd", "funding", "funding_apr", "funding_momentum", "premium"},
+    "liquidations": {"liquidation", "liquidations", "cascade"},
+    "books": {"imbalance", "wall"},
+}  # fmt: skip
 
 Place = tuple[str, str, str, int]  # feed, exchange, symbol, from
 
@@ -240,17 +246,21 @@ def outages(gaps: Iterable[Gap]) -> list[Outage]:
 
 def _touched(rule: AlertRule, gaps: Iterable[Gap], coin_of: Callable[[str], str]) -> bool:
     """Whether one of the gaps is in a feed that the rule looks at."""
-    subject, feed = rule.condition.metric.subject, NEEDS.get(rule.kind, "trades")
-    for gap in gaps:
-        if gap.table != feed:
-            continue
-        key = f"{gap.exchange}:{gap.symbol}"
-        if subject.startswith("*"):
-            if not gap.symbol or coin_of(key) == rule.coin:
-                return True
-        elif subject == key or (not gap.symbol and subject.startswith(key)):
-            return True
-    return False
+    subjects = rule.subjects or (EACH,)
+    metrics = [m for each in subjects for m in metrics_of(about(rule.condition, each))]
+    return any(_within(metric, gap, rule.coin, coin_of) for gap in gaps for metric in metrics)
+
+
+def _within(metric: Metric, gap: Gap, coin: str, coin_of: Callable[[str], str]) -> bool:
+    """Whether a gap is in the feed of a metric."""
+    if gap.table != next((feed for feed, names in NEEDS.items() if metric.name in names), "trades"):
+        return False
+    key, subject = f"{gap.exchange}:{gap.symbol}", metric.subject
+    if subject.startswith("*"):
+        return not gap.symbol or coin_of(key) == coin
+    if subject in (WATCHED, ANYTHING):
+        return True
+    return subject == key or (not gap.symbol and subject.startswith(key))
 
 
 def _feeds(gaps: Sequence[Gap], now: int) -> list[str]:

@@ -45,6 +45,8 @@ class Judge:
         self._subscriptions, self._postman = subscriptions, postman
         self._latency, self._wall, self._listed = latency, wall, listed
         self._ids = FactIds()
+        # Told every finding of live events and levels, before thresholds are judged; must not wait.
+        self.on_findings: list[Callable[[Sequence[Finding]], None]] = []
 
     async def look(self, view: View, tick_of: Callable[[str], int]) -> list[Fact]:
         """One round of levels; `tick_of`: when the first datum since the last round came (wall ms), by key."""
@@ -78,7 +80,10 @@ class Judge:
     ) -> Iterator[Finding]:
         """The findings up to the first fault."""
         try:
-            yield from findings()
+            for finding in findings():
+                for told in self.on_findings:
+                    told((finding,))
+                yield finding
         except Exception:  # a fault in one kind must not silence the others
             self.failures[monitor.kind] += 1
             if self.failures[monitor.kind] < 10 or self.failures[monitor.kind] % 1000 == 0:

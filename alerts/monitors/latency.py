@@ -5,7 +5,7 @@ from array import array
 
 import numpy as np
 
-from alerts.channel import Channel, Sending
+from alerts.channel import Channel, Leave, Sending
 from alerts.outcome import Outcome, Sent
 from alerts.types import OutboxRow
 from market.clock import Clock
@@ -67,8 +67,8 @@ class Timed:
         send = await self._channel.prepare(row, repeat=repeat)
         tick = tick_of(row.payload)
 
-        async def timed() -> Outcome:
-            outcome = await send()
+        async def timed(leave: Leave) -> Outcome:
+            outcome = await send(leave)
             if tick and isinstance(outcome, Sent):
                 self._latency.message.add(self._wall.now() - tick)
             return outcome

@@ -6,10 +6,11 @@ told nothing, and the fact stays in the list of `/monitor`: nothing is told twic
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from alerts.lasting import lasting
 from alerts.monitors.digest import Digest
 from alerts.monitors.history import History
 from alerts.monitors.judge import Judge
@@ -20,7 +21,7 @@ from alerts.monitors.subscriptions import Subscriptions
 from alerts.monitors.types import Fact, MonitorStore
 from alerts.monitors.view import View
 from alerts.monitors.watchlist import DOLLARS, Extras, WatchList
-from alerts.types import AlertStore
+from alerts.protocols import AlertStore
 from exchanges.hub import Market, settle
 from exchanges.streams.decoder import Channel, News
 from exchanges.streams.supervisor import Streams
@@ -108,6 +109,7 @@ class MonitorService:
         self._seen = self._old = 0
         self._looked: int | None = None
         self.since: int | None = None  # market ms of the first round; what came before nobody saw
+        self.on_findings = self._judge.on_findings  # called with what was found; must not wait
 
     async def load(self) -> None:
         """Take up choices and the ranking of before; enough to answer `/monitor`."""
@@ -136,7 +138,9 @@ class MonitorService:
             ("history", self._history.run),
         )  # fmt: skip
         self._tasks = [
-            asyncio.create_task(self._lasting(name, loop), name=f"monitors {name}")
+            asyncio.create_task(
+                lasting(logger, "monitors", name, loop, RESTART), name=f"monitors {name}"
+            )
             for name, loop in loops
         ]
 
@@ -153,17 +157,6 @@ class MonitorService:
                 await self.post()
         except (AssistantError, TimeoutError) as error:
             logger.warning("facts not written at the end reason=%s", error)
-
-    async def _lasting(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """A loop that fails goes on after a pause."""
-        while True:
-            try:
-                await loop()
-            except AssistantError as error:
-                logger.warning("monitors held up loop=%s reason=%s", name, error)
-            except Exception:
-                logger.exception("monitors failed loop=%s", name)
-            await asyncio.sleep(RESTART)
 
     # What happens by itself
 

@@ -8,9 +8,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from alerts.metrics import Metrics
 from alerts.monitors.types import MonitorStore
-from alerts.types import AlertStore, RuleStatus
 from exchanges.hub import Market, settle
 from exchanges.selection import main_quote
 from market.clock import Clock
@@ -153,19 +151,3 @@ def _volumes(tickers: Iterable[Ticker]) -> Mapping[str, float]:
         and t.instrument.perp
         and t.instrument.quote in DOLLARS
     }
-
-
-def alerted(store: AlertStore, metrics: Metrics) -> Extras:
-    """The instruments that active alerts look at."""
-
-    async def instruments() -> list[Instrument]:
-        rules = await store.rules(statuses=(RuleStatus.ACTIVE,))
-        found: dict[str, Instrument] = {}
-        for metric in {rule.condition.metric for rule in rules}:
-            try:
-                found |= {each.key: each for each in metrics.instruments(metric)}
-            except SourceError as error:
-                logger.info("not watched subject=%s reason=%s", metric.subject, error.reason)
-        return [found[key] for key in sorted(found)]
-
-    return instruments

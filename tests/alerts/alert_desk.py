@@ -1,13 +1,18 @@
 """A whole alert desk over a fake market and a real SQLite file; it can be started again like a process."""
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alert_market import START, FakeMarket
+from live_streams import FakeStreams
 
+from alerts.committing import Committer
+from alerts.gates import Gates
 from alerts.metrics import Metrics
+from alerts.runner import Runner
 from alerts.service import AlertService, Asker, View
 from alerts.types import Firing, OutboxRow, Signal
 from market.clock import FixedClock
@@ -28,18 +33,42 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.market = FakeMarket(self.clock)
+        self.streams = FakeStreams()
 
     async def start(self) -> "Desk":
         """A new process on the same file."""
         if self.database is not None:
+            await self.runner.close()
             await self.database.close()
         self.database = Database.open(f"sqlite:///{self.folder}/desk.db")
         await self.database.start()
         self.store = Alerts(self.database)
         market: Any = self.market
-        self.service = AlertService(self.store, market, Metrics(market), self.clock, self.wall)
+        metrics, turn = Metrics(market), asyncio.Lock()
+        gates = Gates(self.store, self.wall)
+        committer = Committer(self.store, market, metrics, gates, self.clock, self.wall, lock=turn)
+        streams: Any = self.streams
+        self.runner = Runner(
+            store=self.store, market=market, streams=streams, metrics=metrics,
+            committer=committer, clock=self.clock, wall=self.wall, lock=turn,
+        )  # fmt: skip
+        self.service = AlertService(self.store, market, metrics, self.clock, self.wall, self.runner)
+        committer.wake, self.runner.on_gone = self.service.wake, self.service.care.gone
+        await self.runner.load()
         await self.service.start()
         return self
+
+    async def check(self) -> list[Signal]:
+        """Look at everything once; what was told."""
+        self.runner.committer.signals.clear()
+        await self.runner.check()
+        return list(self.runner.committer.signals)
+
+    async def die(self) -> None:
+        """Without a goodbye: nothing more is saved."""
+        assert self.database is not None
+        await self.database.close()
+        self.database = None
 
     async def close(self) -> None:
         if self.database is not None:
@@ -53,7 +82,7 @@ class Desk:
         self.clock.advance(round(seconds * 1000))
         if price is not None:
             self.market.trade(price, **more)
-        return await self.service.check()
+        return await self.check()
 
     async def rows(self) -> list[OutboxRow]:
         return await self.store.due(10**15, 1000)

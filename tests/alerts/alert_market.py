@@ -110,13 +110,18 @@ class FakeMarket:
         if of.exchange in self.down:
             raise SourceUnavailable(of.exchange, "HTTP 503")
 
+    def _span(self, step: int, limit: int, end: int | None) -> tuple[int, int]:
+        """From the open time of the first of `limit` candles of `step` ms to just after the last moment known."""
+        now = self.clock.now()
+        stop = now + 1 if end is None else min(end, now + 1)
+        return (stop - 1) // step * step - (limit - 1) * step, stop
+
     async def candles(
         self, of: Instrument, timeframe: str, limit: int = 300, end: int | None = None
     ) -> list[Candle]:
         self._answer(f"candles {timeframe}", of)
         now, step = self.clock.now(), TIMEFRAMES[timeframe]
-        stop = now + 1 if end is None else min(end, now + 1)
-        start = (stop - 1) // step * step - (limit - 1) * step
+        start, stop = self._span(step, limit, end)
         rows = {c.ts: c for c in self.history.get((of.key, timeframe), ()) if c.ts + step <= now}
         groups: dict[int, list[tuple[int, float, float, bool]]] = {}
         for row in self.path.get(of.key, ()):

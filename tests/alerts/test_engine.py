@@ -10,8 +10,10 @@ from alerts.engine import evaluate
 from alerts.types import (
     AlertRule,
     AlertState,
+    AllOf,
     Condition,
     Cross,
+    Event,
     Metric,
     Op,
     Repeat,
@@ -136,6 +138,47 @@ def test_either_way_fires_on_both_and_not_on_a_touch_that_turns_back() -> None:
     assert fired(either, values(95, 103, 97)) == [2, 3]
     assert fired(either, values(95, 100.5, 97, 103)) == [2, 4]
     assert fired(either, values(95, 100.5, 99.5, 100.5)) == [2]
+
+
+def test_a_state_with_a_way_back_is_told_again_only_after_it_was_gone() -> None:
+    state = rule(State(metric=METRIC, op=Op.ABOVE, level=100.0, rearm=98.0))
+    assert fired(state, values(99, 101, 99, 101, 97, 101)) == [2, 6]
+    down = rule(State(metric=METRIC, op=Op.BELOW, level=100.0, rearm=102.0))
+    assert fired(down, values(99, 101, 99, 103, 99)) == [1, 5]
+
+
+def test_always_is_each_time_whatever_the_cooldown() -> None:
+    always = rule(above(), cooldown=1000, repeat=Repeat.ALWAYS)
+    assert fired(always, values(99, 101, 99, 101, 102, 99, 101)) == [2, 4, 7]
+    state = State(metric=METRIC, op=Op.ABOVE, level=100.0)
+    assert fired(rule(state, cooldown=1, repeat=Repeat.ALWAYS), values(99, 101, 102, 99, 101)) == [
+        2,
+        5,
+    ]
+
+
+def test_each_event_counts_on_its_own_from_its_level_on() -> None:
+    prints = rule(Event(metric=METRIC, level=5.0))
+    assert fired(prints, values(6, 6, 4, 5)) == [1, 2, 4]
+    assert fired(rule(Event(metric=METRIC, level=5.0), cooldown=2), values(6, 6, 6)) == [1, 3]
+    down = rule(Event(metric=METRIC, op=Op.BELOW, level=-1.0))
+    assert fired(down, values(1, -1, 0)) == [2]
+    far = rule(Event(metric=METRIC, op=Op.EITHER, level=1.0))
+    assert fired(far, values(1, 0.5, -1)) == [1, 3]
+
+
+def test_events_of_one_moment_are_all_judged_and_one_is_told() -> None:
+    prints = rule(Event(metric=METRIC, level=5.0))
+    same = [Sample(ts=3, value=value) for value in (4.0, 6.0, 7.0)]
+    state, signals = evaluate(prints, AlertState(rule_id=7), same, 10)
+    assert [signal.value for signal in signals] == [6.0]
+    assert evaluate(prints, state, same, 10)[1] == []
+
+
+def test_a_composite_is_no_leaf() -> None:
+    whole = rule(AllOf(parts=(above(), above(101.0))))
+    with pytest.raises(TypeError, match="AllOf"):
+        evaluate(whole, AlertState(rule_id=7), values(99, 101), 10)
 
 
 def hours(*numbers: float) -> list[Sample]:

@@ -27,7 +27,7 @@ def before(desk: Desk, binance: float = 600.0, bybit: float = 400.0, hours: int 
 async def passes(desk: Desk, binance: float, bybit: float, seconds: int = 15) -> int:
     desk.clock.advance(seconds * 1000)
     interest(desk, binance, bybit)
-    return len(await desk.service.check())
+    return len(await desk.check())
 
 
 async def test_a_level_is_crossed_by_the_sum_of_all_venues(desk: Desk) -> None:
@@ -49,7 +49,7 @@ async def test_a_venue_that_is_away_is_not_a_fall(desk: Desk) -> None:
     for _look in range(90):
         desk.clock.advance(15_000)
         desk.market.interest[BTC.key].append((desk.clock.now(), 600))
-        assert await desk.service.check() == []
+        assert await desk.check() == []
     problem = (await desk.service.of_chat(CHAT))[-1].problem
     assert problem == "Open interest: waiting for Bybit (HTTP 503)"
     desk.market.down.clear()
@@ -133,7 +133,7 @@ async def test_cvd_turns_negative_once_and_again_only_beyond_the_dead_band(desk:
     fired = []
     for n in range(len(path)):
         desk.clock.advance(MINUTE)
-        if await desk.service.check():
+        if await desk.check():
             fired.append(n)
     assert len(fired) == 2
     assert fired[0] == 5, "0.1 per minute for 60 minutes is used up by six minutes of selling"
@@ -148,7 +148,7 @@ async def test_cvd_that_turned_while_down_is_told_once_and_late(desk: Desk) -> N
     await desk.alert("cvd", "BTC negative 1h")
     desk.clock.advance(MINUTE)
     minutes(desk, *[0.55, *[0.1] * 40], start=START)
-    await desk.service.check()
+    await desk.check()
     desk.clock.advance(40 * MINUTE)
     await desk.start()
     (signal,) = await desk.at(1)
@@ -162,13 +162,13 @@ async def test_a_venue_that_joins_the_cvd_does_not_turn_it(desk: Desk) -> None:
     await desk.alert("cvd", "BTC negative 1h")
     desk.clock.advance(MINUTE)
     minutes(desk, *[0.55] * 10, start=START)
-    assert await desk.service.check() == []
+    assert await desk.check() == []
     log = FakeFlow(-9000.0, 20_000.0)
     desk.market.streams = FakeStreams(log)
     for _look in range(3):
         desk.clock.advance(MINUTE)
         log.last_ts = desk.clock.now()
-        assert await desk.service.check() == []
+        assert await desk.check() == []
     (view,) = await desk.service.of_chat(CHAT)
     assert view.sample is not None
     assert view.sample.value < 0

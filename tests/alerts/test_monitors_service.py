@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from monitor_desk import BTC, BYBIT_BTC, CHAT, ETH, SOL, WALL, Desk
 
-from alerts.channel import Sending
+from alerts.channel import Leave, Sending, at_once
 from alerts.monitors.kinds.base import Monitor
 from alerts.monitors.latency import Latency, Timed
 from alerts.monitors.types import EVERY, OFF
@@ -310,7 +310,7 @@ class Way:
         self.clock, self.outcome = clock, outcome
 
     async def prepare(self, row: OutboxRow, *, repeat: bool = False) -> Sending:
-        async def send() -> Outcome:
+        async def send(_leave: Leave) -> Outcome:
             self.clock.advance(300)
             return self.outcome
 
@@ -329,7 +329,7 @@ async def test_a_delivery_is_measured_from_the_tick_when_it_was_accepted(
         id=1, alert_id=0, transition=5, channel="telegram", chat_id=1, created_ts=0,
         payload=json.dumps({"headline": "x", "tick": WALL}),
     )  # fmt: skip
-    assert await (await channel.prepare(row))() == outcome
+    assert await (await channel.prepare(row))(at_once) == outcome
     found = latency.figures()["message_p50"]
     assert (found.value, found.n) == ((1000.0, 1) if n else (None, None))
 

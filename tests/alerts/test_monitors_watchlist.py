@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monitor_desk import BTC, BYBIT_BTC, CHAT, ETH, Desk
 
-from alerts.metrics import Metrics
 from alerts.monitors import watchlist
-from alerts.monitors.watchlist import BUSIEST, WatchList, alerted, settled
-from alerts.types import AlertRule, AlertState, Cross, Metric, Op, RuleStatus
+from alerts.monitors.watchlist import BUSIEST, WatchList, settled
 from market.errors import SourceUnavailable
 from market.types import Instrument
 
@@ -114,26 +112,10 @@ async def test_more_than_there_is_room_for_is_counted(
     assert desk.service.watch_list.left_out == 1
 
 
-def rule(metric: Metric) -> AlertRule:
-    return AlertRule(
-        id=0, chat_id=1, owner_id=1, kind="price", text="/alert", coin="BTC",
-        condition=Cross(metric=metric, op=Op.ABOVE, level=1.0),
-    )  # fmt: skip
-
-
 async def test_what_alerts_look_at_is_watched(desk: Desk) -> None:
-    for metric in (
-        Metric(subject=BYBIT_BTC.key, name="price"),
-        Metric(subject="*:ETH", name="cvd"),
-    ):
-        await desk.alerts.add(rule(metric), AlertState(rule_id=0))
-    gone = await desk.alerts.add(rule(Metric(subject=BTC.key, name="price")), AlertState(rule_id=0))
-    await desk.alerts.set_status([gone.id], RuleStatus.DELETED)
-    lost = Metric(subject="binance:GONE/USDT:USDT", name="price")
-    await desk.alerts.add(rule(lost), AlertState(rule_id=0))
-    market: object = Listed(desk)
-    extras = alerted(desk.alerts, Metrics(market))  # type: ignore[arg-type]
-    assert keys(list(await extras())) == [ETH.key, BYBIT_BTC.key]
+    async def extras() -> list[Instrument]:
+        return [ETH, BYBIT_BTC]
+
     desk.service.watch_list._extras = extras
     desk.market.volumes = {BTC.key: 1e9}
     assert keys(await desk.service.watch_list.refresh()) == [BTC.key, ETH.key, BYBIT_BTC.key]
@@ -143,19 +125,3 @@ async def test_what_alerts_look_at_is_watched(desk: Desk) -> None:
 
     desk.service.watch_list._extras = away
     assert keys(await desk.service.watch_list.refresh()) == [BTC.key, ETH.key, BYBIT_BTC.key]
-
-
-class Listed:
-    """The part of a market that finds the instruments of a metric."""
-
-    def __init__(self, desk: Desk) -> None:
-        from exchanges.selection import Selection
-
-        self._selection = Selection(desk.market.directory, list)
-        self.directory = desk.market.directory
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._selection, name)
-
-    def missing(self) -> list[str]:
-        return []

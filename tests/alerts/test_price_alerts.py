@@ -189,7 +189,7 @@ async def test_random_walks_fire_exactly_when_each_trade_is_looked_at(
         if armed and price >= level and now - last >= 5 * MINUTE:
             armed, last, expected = False, now, expected + 1
         if step % 5 == 0:
-            count += len(await desk.service.check())
+            count += len(await desk.check())
     assert expected > 0
     assert expected - 1 <= count <= expected, (
         "a crossing and its return within one minute may be one"
