@@ -1,280 +1,288 @@
-"""How alerts look: the armed card, the list, one alert, and what stands in for them when nothing was typed."""
+"""How one alert looks: before it is armed, armed, and later; and what became of several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from alerts.conditions import is_simple
 from alerts.describe import Words
-from alerts.kinds import KINDS
-from alerts.kinds.words import Kind
-from alerts.service import LIMIT, View
-from alerts.types import AlertRule, Cross, Op, Rise, RuleStatus
+from alerts.figures import Unit
+from alerts.gates import STORMED
+from alerts.kinds.base import Kind
+from alerts.lifecycle import CHAT_GONE, DELISTED, Phase
+from alerts.service import View
+from alerts.types import AlertRule, Cross, Event, For, Leaf, Op, Rise, RuleStatus, Severity
+from handlers.alert_rehearsed import rehearsed
 from handlers.base import Button, Card, Reply
 from market import format as fmt
 from market.language import _
-from market.types import DAY, Reading
+from market.types import Reading
 
-PAGE = 12  # alerts on one card
+DISTANT = (Unit.PRICE, Unit.AMOUNT, Unit.MONEY)  # units whose distance to a level is a percent
+LEGS = 8  # parts of a rule on a card
 
 
 def armed(view: View, words: Words, now: int) -> Reply:
     """What was understood, where it stands now, and when it fires."""
-    rule = view.rule
+    rule, value = view.rule, str(view.rule.id)
     text = _("#{id} is armed already") if view.existed else _("#{id} armed")
     return Reply(
         card=Card(
             glyph="🔔",
             headline=text.format(id=rule.id),
-            reading="\n".join(_lines(view, words)),
-            evidence=_evidence(view, words, now),
+            reading="\n".join(lines(view, words)),
+            evidence=evidence(view, words, now),
         ),
         figures=figures(view),
         data={"alert": rule.id, "text": rule.text},
         buttons=[
             [
-                Button(text=_("Tighter"), action="alert:tighter", value=str(rule.id)),
-                Button(text=_("Looser"), action="alert:looser", value=str(rule.id)),
-                Button(text=_("✖ Undo"), action="alert:delete", value=str(rule.id)),
+                Button(text=_("Tighter"), action="alert:tighter", value=value),
+                Button(text=_("Looser"), action="alert:looser", value=value),
+                Button(text=_("✖ Undo"), action="alert:delete", value=value),
             ],
-            [Button(text=_("🔔 My alerts"), command="/alerts")],
+            [
+                Button(text=_("✏️ Edit"), action="alert:edit", value=value),
+                Button(text=_("⏸ Pause"), action="alert:pause", value=value),
+                Button(text=_("🔔 My alerts"), command="/alerts"),
+            ],
         ],
     )
 
 
-def _lines(view: View, words: Words) -> list[str]:
-    rule, metric = view.rule, view.rule.condition.metric
-    lines = [words.sentence(rule), words.where(metric)]
+def echo(view: View, words: Words, now: int, parts: Sequence[str] = ()) -> Reply:
+    """What was understood of a rule that is not armed yet; its buttons come from the wizard.
+
+    `parts`: the rule in plain words, where it has more than one part.
+    """
+    rule = view.rule
+    told = [*parts, *_altogether(view)] if parts else lines(view, words)
+    return Reply(
+        card=Card(
+            glyph="🔔",
+            headline=_("#{id} is armed already").format(id=rule.id)
+            if view.existed
+            else _("Arm this?"),
+            reading="\n".join([rule.text, *told, *_further(rule)]),
+            evidence=evidence(view, words, now),
+        ),
+        figures=figures(view),
+        data={"text": rule.text},
+    )
+
+
+def lines(view: View, words: Words) -> list[str]:
+    """The rule in words, what its figures are now, and how often it would have fired."""
+    rule = view.rule
+    found = [words.sentence(rule)]
+    if is_simple(rule.condition) and not rule.subjects:
+        found += _one_part(view, words)
+    else:
+        found += parts(view, words)
+        if len(view.legs) > LEGS:
+            found.append(_("and {n} more").format(n=len(view.legs) - LEGS))
+        return found + _altogether(view)
+    told = rehearsed(view.rehearsal)
+    return [*found, told] if told else found
+
+
+def parts(view: View, words: Words) -> list[str]:
+    """Each part as it stands, with its own reason where it is not known."""
+    return [words.leg(leg, view.why.get(leg.leaf.metric, "")) for leg in view.legs[:LEGS]]
+
+
+def _altogether(view: View) -> list[str]:
+    """What is to be said of a rule of several parts as a whole."""
+    met = [_already(view)] if view.progress.met else []
+    told = rehearsed(view.rehearsal)
+    return [*met, told] if told else met
+
+
+def _already(view: View) -> str:
+    """Of a rule whose parts hold: whether that counts, or is only the beginning."""
+    rule, where = view.rule, view.standing
+    if where.phase is Phase.PENDING or (rule.id == 0 and isinstance(rule.condition, For)):
+        whole = where.whole or getattr(rule.condition, "duration", 0)
+        return _("so now; fires when it has been so for {time}").format(time=fmt.duration(whole))
+    return _("already so; fires when it becomes so again")
+
+
+def _one_part(view: View, words: Words) -> list[str]:
+    leaf = view.rule.condition
+    assert isinstance(leaf, Leaf)  # noqa: S101 - `is_simple` said so
+    found = [words.where(leaf.metric)]
+    if isinstance(leaf, Event) and not view.problem:
+        return [*found, _("told when it happens")]
     if view.sample is None:
         why = view.problem or _("no data")
-        lines.append(_("now n/a ({why}); the first figure shows the side").format(why=why))
-        return lines
+        return [*found, _("now n/a ({why}); the first figure shows the side").format(why=why)]
     now = [_("now {value}").format(value=view.progress.now)]
-    if not view.progress.met and metric.name in ("price", "open_interest", "open_interest_usd"):
-        now.append(_distance(view))
-    lines.append(fmt.SEPARATOR.join(part for part in now if part))
-    if view.progress.met:
-        lines.append(_met(rule))
-    if view.rehearsal is not None:
-        lines.append(_rehearsed(view))
-    return lines
+    if not view.progress.met and words.figure_of(leaf.metric).unit in DISTANT:
+        now.append(_distance(view, leaf))
+    found.append(fmt.SEPARATOR.join(part for part in now if part))
+    return [*found, _met(leaf, words)] if view.progress.met else found
 
 
-def _distance(view: View) -> str:
-    if isinstance(view.rule.condition, Rise):
-        return view.progress.note
-    return _("{distance} to go").format(distance=view.progress.note)
+def _distance(view: View, leaf: Leaf) -> str:
+    note = view.progress.note
+    return note if isinstance(leaf, Rise) else _("{distance} to go").format(distance=note)
 
 
-def _met(rule: AlertRule) -> str:
-    condition = rule.condition
-    if isinstance(condition, Rise):
+def _met(leaf: Leaf, words: Words) -> str:
+    if isinstance(leaf, Rise):
         return _("already so; measured from now on")
-    side = _("below") if condition.op is Op.BELOW else _("above")
-    if rule.kind == "cvd":
-        side = _("negative") if condition.op is Op.BELOW else _("positive")
-    if isinstance(condition, Cross):
+    side = _("below") if leaf.op is Op.BELOW else _("above")
+    if leaf.level == 0 and words.figure_of(leaf.metric).signed:
+        side = _("negative") if leaf.op is Op.BELOW else _("positive")
+    if isinstance(leaf, Cross):
         return _("already {side}; fires at the next crossing").format(side=side)
     return _("true now: fires at the next look")
 
 
-def _rehearsed(view: View) -> str:
-    found = view.rehearsal
-    if found is None:
-        return ""
-    span = fmt.duration(round(found.span / DAY) * DAY) if found.span >= DAY else fmt.age(found.span)
-    gap = "" if found.gap is None else _(" (median gap {gap})").format(gap=fmt.age(found.gap))
-    return _("would have fired {n} times in {span}{gap}").format(n=found.count, span=span, gap=gap)
+def _further(rule: AlertRule) -> list[str]:
+    """What was chosen besides: how loud, how many a day, until when, and the person's own words."""
+    told = []
+    if rule.severity is not Severity.WARNING:
+        told.append(_("severity: {severity}").format(severity=_(str(rule.severity))))
+    if rule.daily_cap:
+        text = (
+            _("told {n} times a day at most")
+            if rule.daily_cap > 1
+            else _("told once a day at most")
+        )
+        told.append(text.format(n=rule.daily_cap))
+    if rule.expires_ts is not None:
+        told.append(_("ends {at}").format(at=fmt.utc(rule.expires_ts)))
+    if rule.note:
+        told.append(_("note: {note}").format(note=rule.note))
+    return told
 
 
-def _evidence(view: View, words: Words, now: int) -> str:
-    parts = [words.rhythm(view.rule)]
-    if view.sample is not None:
-        parts.append(fmt.age(now - view.sample.ts))
-        reading = view.sample.reading
-        if reading is not None and view.rule.condition.metric.subject.startswith("*"):
-            parts.append(fmt.venues(reading.venues))
-        parts.append(_("observed"))
-    if view.active:
-        parts.append(_("{n}/{limit} alerts").format(n=view.active, limit=LIMIT))
+def evidence(view: View, words: Words, now: int) -> str:
+    """How often it fires, how old its figure is, where from, and how many alerts there are."""
+    rule = view.rule
+    parts = [words.rhythm(rule)]
+    sample = view.sample
+    if sample is not None:
+        parts.append(fmt.age(now - sample.ts))
+        if sample.reading is not None and sample.reading.venues and len(sample.reading.venues) > 1:
+            parts.append(fmt.venues(sample.reading.venues))
+        parts.append(_(sample.reading.kind.value) if sample.reading else _("observed"))
+    elif view.legs:
+        ages = [now - leg.ts for leg in view.legs if leg.value is not None]
+        parts += [fmt.age(max(ages))] if ages else []
+    if view.limit:
+        parts.append(_("{n}/{limit} alerts").format(n=view.active, limit=view.limit))
     return fmt.SEPARATOR.join(part for part in parts if part)
 
 
 def figures(view: View) -> dict[str, Reading[float]]:
-    """`now` and `level`, unrounded."""
+    """`now` and `level` of one part, `now.1`, `level.1` ... of several, unrounded."""
     condition = view.rule.condition
-    level = condition.amount if isinstance(condition, Rise) else condition.level
-    found = {"level": Reading(value=level, as_of=view.rule.created_ts)}
-    if view.sample is None:
-        return found | {"now": Reading[float].missing(view.problem or _("no data"))}
-    venues = view.sample.reading.venues if view.sample.reading else ()
-    return found | {"now": Reading(value=view.sample.value, as_of=view.sample.ts, venues=venues)}
-
-
-def listing(views: Sequence[View], words: Words, page: int, bars: Mapping[int, float]) -> Reply:
-    """The list, grouped by coin; `bars` says by alert how many typical days its level is away."""
-    active = sum(view.rule.status is RuleStatus.ACTIVE for view in views)
-    pages = max(1, -(-len(views) // PAGE))
-    page = min(max(1, page), pages)
-    shown = views[(page - 1) * PAGE : page * PAGE]
-    if not views:
-        return Reply(
-            card=Card(
-                glyph="🔔", headline=_("No alerts yet"), reading=_("Make one: /alert BTC above 95k")
-            ),
-            buttons=[[Button(text=_("＋ New"), command="/alert")]],  # noqa: RUF001
+    if isinstance(condition, Leaf) and not view.rule.subjects:
+        found = {"level": Reading(value=_level(condition), as_of=view.rule.created_ts)}
+        if view.sample is None:
+            return found | {"now": Reading[float].missing(view.problem or _("no data"))}
+        venues = view.sample.reading.venues if view.sample.reading else ()
+        now = Reading(value=view.sample.value, as_of=view.sample.ts, venues=venues)
+        return found | {"now": now}
+    several: dict[str, Reading[float]] = {}
+    for n, leg in enumerate(view.legs, 1):
+        several[f"level.{n}"] = Reading(value=_level(leg.leaf), as_of=view.rule.created_ts)
+        several[f"now.{n}"] = (
+            Reading[float].missing(_("not known"))
+            if leg.value is None
+            else Reading(value=leg.value, as_of=leg.ts)
         )
-    return Reply(
-        card=Card(
-            headline=_("Alerts {n}/{limit} · closest first").format(n=active, limit=LIMIT),
-            table=_table(shown, words, bars),
-            evidence=_("page {page} of {pages}").format(page=page, pages=pages)
-            if pages > 1
-            else "",
-        ),
-        figures={f"{v.rule.id}.now": figures(v)["now"] for v in shown},
-        data={"alerts": [v.rule.id for v in views]},
-        buttons=_list_buttons(shown, page, pages),
-    )
+    return several
 
 
-def _list_buttons(shown: Sequence[View], page: int, pages: int) -> list[list[Button]]:
-    each = [Button(text=str(v.rule.id), action="alert:show", value=str(v.rule.id)) for v in shown]
-    rows = [each[i : i + 4] for i in range(0, len(each), 4)]
-    more = [Button(text=_("＋ New"), command="/alert")]  # noqa: RUF001
-    if page < pages:
-        more.append(Button(text=_("▶ More"), command=f"/alerts {page + 1}", edit=True))
-    if page > 1:
-        more.append(Button(text=_("◀ Back"), command=f"/alerts {page - 1}", edit=True))
-    whole = [
-        Button(text=_("⏸ Pause all"), action="alert:pause", value="all"),
-        Button(text=_("▶️ Resume all"), action="alert:resume", value="all"),
-        Button(text=_("✖ Delete all"), action="alert:delete", value="all", style="danger"),
-    ]
-    return [*rows, more, whole]
+def _level(leaf: Leaf) -> float:
+    return leaf.amount if isinstance(leaf, Rise) else leaf.level
 
 
-def _table(shown: Sequence[View], words: Words, bars: Mapping[int, float]) -> list[str]:
-    lines: list[str] = []
-    for coin in dict.fromkeys(view.rule.coin for view in shown):
-        group = [view for view in shown if view.rule.coin == coin]
-        price = next(
-            (v.progress.now for v in group if v.rule.kind == "price" and v.sample is not None), ""
-        )
-        lines.append(f"{coin}  {price}".rstrip())
-        for view in group:
-            lines += _row(f" {view.rule.id} {words.short(view.rule)}", _note(view, bars))
-    return lines
-
-
-def _note(view: View, bars: Mapping[int, float]) -> str:
+def one(view: View, words: Words, now: int, phase: str) -> Reply:
+    """One alert, and what can be done with it; `phase` is where in its life it is."""
     rule = view.rule
-    if rule.status is RuleStatus.PAUSED:
-        return _("PAUSED")
-    if view.progress.met and not view.state.armed and not isinstance(rule.condition, Rise):
-        return (
-            _("{note} fired").format(note=view.progress.note)
-            if view.state.fired_count
-            else _("beyond")
-        )
-    if rule.id in bars:
-        return f"{view.progress.note} {bars[rule.id]:.1f}{_('bar')}"
-    return view.progress.note
-
-
-def _row(left: str, right: str) -> list[str]:
-    """One line, or two where one is too narrow: nothing is cut off."""
-    room = fmt.COLUMNS - fmt.columns_of(left) - fmt.columns_of(right)
-    if room >= 1:
-        return [left + " " * room + right]
-    return [left[: fmt.COLUMNS], right.rjust(fmt.COLUMNS)]
-
-
-def one(view: View, words: Words, now: int) -> Reply:
-    """One alert, and what can be done with it."""
-    rule = view.rule
-    active = rule.status is RuleStatus.ACTIVE
-    state = {
-        RuleStatus.ACTIVE: _("armed"),
-        RuleStatus.PAUSED: _("paused"),
-        RuleStatus.DONE: _("has fired, and was to fire once"),
-    }.get(rule.status, str(rule.status))
-    if rule.paused_reason:
-        state = f"{state} ({_(rule.paused_reason)})"
-    lines = _lines(view, words)
+    found = lines(view, words) + _further(rule)
     if view.state.fired_count:
-        lines.append(
-            _("fired {n} times, last at {at}").format(
-                n=view.state.fired_count, at=fmt.utc(view.state.fired_ts, now)
-            )
-        )
-    value = str(rule.id)
-    toggle = (
-        Button(text=_("⏸ Pause"), action="alert:pause", value=value)
-        if active
-        else Button(text=_("▶️ Resume"), action="alert:resume", value=value)
-    )
+        count, at = view.state.fired_count, fmt.utc(view.state.fired_ts, now)
+        text = _("fired once, at {at}") if count == 1 else _("fired {n} times, last at {at}")
+        found.append(text.format(n=count, at=at))
     return Reply(
         card=Card(
             glyph="🔔",
-            headline=_("#{id} {state}").format(id=rule.id, state=state),
-            reading="\n".join(lines),
-            evidence=_evidence(view, words, now),
+            headline=_("#{id} {state}").format(id=rule.id, state=_state(view, phase)),
+            reading="\n".join(found),
+            evidence=evidence(view, words, now),
         ),
         figures=figures(view),
         data={"alert": rule.id, "text": rule.text},
-        buttons=[
-            [
-                toggle,
-                Button(text=_("Tighter"), action="alert:tighter", value=value),
-                Button(text=_("Looser"), action="alert:looser", value=value),
-            ],
-            [
-                Button(text=_("✖ Delete"), action="alert:delete", value=value, style="danger"),
-                Button(text=_("🔔 My alerts"), command="/alerts", edit=True),
-            ],
-        ],
+        buttons=_ways_on(rule),
     )
+
+
+def _ways_on(rule: AlertRule) -> list[list[Button]]:
+    value = str(rule.id)
+    toggle = (
+        Button(text=_("⏸ Pause"), action="alert:pause", value=value)
+        if rule.status is RuleStatus.ACTIVE
+        else Button(text=_("▶️ Resume"), action="alert:resume", value=value)
+    )
+    if rule.status is RuleStatus.EXPIRED:
+        toggle = Button(text=_("🔁 Renew 7 days"), action="alert:renew", value=value)
+    return [
+        [
+            toggle,
+            Button(text=_("💤 Snooze"), action="alert:sleep", value=value),
+            Button(text=_("✏️ Edit"), action="alert:edit", value=value),
+        ],
+        [
+            Button(text=_("Would it fire?"), action="alert:would", value=value),
+            Button(text=_("Send test"), action="alert:test", value=value),
+            Button(text=_("History"), command=f"/alerts history {value}"),
+        ],
+        [
+            Button(text=_("Export"), command=f"/alerts export {value}"),
+            Button(text=_("Copy"), action="alert:copy", value=value),
+            Button(text=_("✖ Delete"), action="alert:delete", value=value, style="danger"),
+        ],
+        [Button(text=_("🔔 My alerts"), command="/alerts", edit=True)],
+    ]
+
+
+def _state(view: View, phase: str) -> str:
+    """Where it is in its life; why, where somebody or something ended it."""
+    rule = view.rule
+    if rule.status is RuleStatus.DONE:
+        return _("has fired, and was to fire once")
+    if rule.status is RuleStatus.PAUSED and rule.paused_reason:
+        why = {
+            DELISTED: _("its market is gone"),
+            CHAT_GONE: _("this chat could not be reached"),
+            STORMED: "",  # the phase says it
+        }.get(rule.paused_reason, _(rule.paused_reason))
+        return _("{phase}: {reason}").format(phase=phase, reason=why) if why else phase
+    return phase
 
 
 def usage(kinds: Sequence[Kind], presets: Sequence[Button] = ()) -> Reply:
     """What can be watched, for a command that was sent bare."""
-    lines = []
+    told = []
     for kind in kinds:
-        lines += [kind.usage, f"  {_(kind.meaning)}"]
-    if len(kinds) == 1:
-        rows = [[Button(text=each, command=each)] for each in kinds[0].examples]
-        if presets:
-            rows = [list(presets)]
-    else:
-        others = [k for k in KINDS if k.name != "price"]
-        rows = [
-            list(presets),
-            [Button(text=f"/alert_{k.name}", command=f"/alert_{k.name}") for k in others],
-        ]
+        told += [kind.usage, f"  {_(kind.meaning)}"]
+    rows = [[Button(text=each, command=each)] for kind in kinds for each in kind.examples]
     return Reply(
         card=Card(
             glyph="🔔",
             headline=_("What shall I watch?"),
-            reading="\n".join(lines),
-            evidence=_("add “once” to hear of it a single time"),
+            reading="\n".join(told),
+            evidence=_("add “once” to hear of it a single time, “until 2d” to end it"),
         ),
         buttons=[
-            *[row for row in rows if row],
-            [Button(text=_("🔔 My alerts"), command="/alerts")],
-        ],
-    )
-
-
-def offers(coin: str, presets: Sequence[Button], others: Sequence[Button]) -> Reply:
-    """What to watch of one coin, for a command that names nothing else."""
-    example = presets[0].command if presets else "/alert BTC above 95k"
-    return Reply(
-        card=Card(
-            glyph="🔔",
-            headline=_("What shall I watch of {coin}?").format(coin=coin.upper()),
-            reading=_("Tap one, or write a level: {example}").format(example=example),
-        ),
-        buttons=[
-            *[list(row) for row in (presets, others) if row],
-            [Button(text=_("🔔 My alerts"), command="/alerts")],
+            *([list(presets)] if presets else rows),
+            [
+                Button(text=_("🔔 Tap one together"), command="/alert"),
+                Button(text=_("🔔 My alerts"), command="/alerts"),
+            ],
         ],
     )
 

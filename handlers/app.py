@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from handlers.types import PeopleStore
+from handlers.types import DraftStore, PeopleStore
 from market.clock import Clock
 
 if TYPE_CHECKING:
+    from alerts.channels.book import AddressBook
+    from alerts.delivery.types import LoudnessStore
     from alerts.monitors.service import MonitorService
+    from alerts.scorecard import Scorecard
     from alerts.service import AlertService
     from exchanges.hub import Market
     from exchanges.recordings import Recordings
@@ -30,5 +33,9 @@ class App:
     version: str = ""
     started: int = 0  # wall ms
     monitors: "MonitorService | None" = None
+    channels: "AddressBook | None" = None
     recordings: "Recordings | None" = None
     status_lines: Callable[[], Mapping[str, str]] = field(default=dict)  # further lines of /status
+    loudness: "LoudnessStore | None" = None
+    drafts: DraftStore | None = None
+    scorecard: "Scorecard | None" = None

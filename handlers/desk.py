@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from handlers.app import App
 from handlers.base import COMMANDS, Args, Button, Card, Command, Reply, command
+from handlers.loudness import page
 from handlers.types import Preferences, Role
 from handlers.words import at_most
 from market.errors import UserError
@@ -96,8 +97,10 @@ def _explain(entry: Command) -> Reply:
     "settings", usage="/settings zone Europe/Berlin", role=Role.VIEWER, changes=True, group="Desk"
 )
 async def settings(args: Args, app: App) -> Reply:
-    """Show or change this chat's time zone, quote unit and default venue."""
+    """Show or change this chat's time zone, quote unit and default venue; `alerts` shows how loud it is."""
     preferences = args.preferences
+    if [word.lower() for word in args.words] == ["alerts"]:
+        return await page(args, app)
     if args.words:
         preferences = changed(preferences, args.words)
         await app.people.save_preferences(args.chat.chat_id, preferences, app.wall.now())
@@ -121,7 +124,9 @@ def changed(preferences: Preferences, words: tuple[str, ...]) -> Preferences:
                 "/settings venue bybit",
             )
         return _replaced(preferences, exchange=value.lower())
-    raise UserError(_("I know the settings zone, unit and venue."), "/settings zone Europe/Berlin")
+    raise UserError(
+        _("I know the settings zone, unit, venue and alerts."), "/settings zone Europe/Berlin"
+    )
 
 
 def _replaced(preferences: Preferences, **values: str) -> Preferences:
@@ -160,6 +165,7 @@ def _settings_card(preferences: Preferences, *, saved: bool) -> Reply:
             for name in EXCHANGES
             if name not in (preferences.exchange, "coinbase")
         ],
+        [Button(text=_("🔔 Alerts: how loud"), command="/settings alerts", edit=True)],
     ]
     return Reply(
         card=Card(

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from analytics.liquidation.clusters import Cluster, largest, nearest
-from analytics.liquidation.ledger import LiquidationMap, build_map, combined
+from analytics.liquidation.ledger import LiquidationMap, combined, swept
 from analytics.liquidation.model import liquidation_price, table_note
-from analytics.liquidation.tiers import bundled_tiers
 from charts.types import LiquidationChart
 from exchanges.hub import settle
+from exchanges.liquidation_maps import VenueMap, tiers_of, venue_maps
 from handlers.app import App
 from handlers.base import Args, Button, Card, Picture, Reply, command
 from handlers.outages import named, short
@@ -24,8 +24,6 @@ from market.types import (
     EXCHANGE_NAMES,
     HOUR,
     MINUTE,
-    TIMEFRAMES,
-    Candle,
     Instrument,
     Kind,
     PositionSide,
@@ -42,15 +40,6 @@ PRICE_OLD = 15 * MINUTE
 SPAN = 0.12  # of the price, drawn on either side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Venue:
-    """The map of one venue and what it was made from."""
-
-    map: LiquidationMap
-    candles: Sequence[Candle]
-    interest_usd: float
-
-
 @command("liqmap", usage=USAGE, aliases=("liq_map", "heatmap"))
 async def liqmap(args: Args, app: App) -> Reply:
     """Draw where estimated liquidations lie: longs below the price, shorts above."""
@@ -60,8 +49,8 @@ async def liqmap(args: Args, app: App) -> Reply:
     query, listed, typed = perps(app, text, "/liqmap {}")
     now = app.clock.now()
     head = await head_of(app, listed, args.preferences.exchange)
-    found, missing = await maps_of(app, listed, window, now)
-    tiers = await _tiers(app, head.instrument)
+    found, missing = await venue_maps(app.market, listed, window, now)
+    tiers = await tiers_of(app.market, head.instrument)
     figures = _exact(head, tiers)
     base, length = query.base, fmt.duration(window)
     words = rest[0] if rest else "7d"
@@ -88,16 +77,6 @@ async def liqmap(args: Args, app: App) -> Reply:
         picture=await _picture(app, base, whole, found, head.instrument, headline, length),
         figures=figures,
         buttons=buttons,
-    )
-
-
-def swept(whole: LiquidationMap) -> LiquidationMap:
-    """Without the levels the price has passed since the last closed candle."""
-    low, high = whole.edges[:-1], whole.edges[1:]
-    return replace(
-        whole,
-        long_usd=np.where(high <= whole.price, whole.long_usd, 0.0),
-        short_usd=np.where(low >= whole.price, whole.short_usd, 0.0),
     )
 
 
@@ -132,45 +111,6 @@ def _share(whole: LiquidationMap, unknown: Sequence[str]) -> str:
     return _("coverage {share}").format(share=share)
 
 
-async def maps_of(
-    app: App, perps: Sequence[Instrument], window: int, now: int
-) -> tuple[dict[str, Venue], dict[str, str]]:
-    """The map of each venue that has a history of open interest, and why the others have none."""
-    timeframe = "5m" if window <= DAY else "1h"
-    step = TIMEFRAMES[timeframe]
-    start = now - window - 2 * step
-    candles, no_candles = await settle(
-        {i.exchange: app.market.candles(i, timeframe, window // step + 3) for i in perps}
-    )
-    history, no_history = await settle(
-        {
-            i.exchange: app.market.open_interest_history(i, step=step, start=start, end=now)
-            for i in perps
-        }
-    )
-    found: dict[str, Venue] = {}
-    missing = {name: error.reason for name, error in (no_candles | no_history).items()}
-    for i in perps:
-        if i.exchange in missing:
-            continue
-        if not candles[i.exchange]:
-            missing[i.exchange] = _("no candles")
-            continue
-        samples = [(o.ts, o.amount) for o in history[i.exchange]]
-        tiers = await _tiers(app, i)
-        reading = await asyncio.to_thread(
-            build_map, candles[i.exchange], timeframe, samples, tiers, now=now, window=window
-        )
-        if reading.value is None:
-            missing[i.exchange] = reading.reason
-        else:
-            price = candles[i.exchange][-1].close
-            found[i.exchange] = Venue(
-                map=reading.value, candles=candles[i.exchange], interest_usd=samples[-1][1] * price
-            )
-    return found, missing
-
-
 async def _known_interest(
     app: App, perps: Sequence[Instrument], missing: dict[str, str]
 ) -> dict[str, float]:
@@ -179,15 +119,6 @@ async def _known_interest(
     interest, _e1 = await settle({i.exchange: app.market.open_interest(i) for i in absent})
     prices, _e2 = await settle({i.exchange: app.market.ticker(i) for i in absent})
     return {n: o.amount * prices[n].last for n, o in interest.items() if n in prices}
-
-
-async def _tiers(app: App, i: Instrument) -> TierTable:
-    """The venue's own table where it publishes one, else the dated one that comes with the product."""
-    try:
-        table = await app.market.tiers(i)
-    except SourceError:
-        table = None
-    return table or bundled_tiers(i.exchange, i.base)
 
 
 def _exact(head: Ticker, tiers: TierTable) -> dict[str, Reading[float]]:
@@ -290,7 +221,7 @@ async def _picture(
     app: App,
     base: str,
     whole: LiquidationMap,
-    found: dict[str, Venue],
+    found: dict[str, VenueMap],
     head: Instrument,
     headline: str,
     length: str,

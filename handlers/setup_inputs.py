@@ -11,13 +11,14 @@ from analytics import funding as rates
 from analytics import interest
 from analytics.correlation import Correlation, aligned, correlation
 from analytics.liquidation.clusters import Cluster, nearest
-from analytics.liquidation.ledger import combined
+from analytics.liquidation.ledger import combined, swept
 from analytics.volume import on_pace, percent_of_average
 from exchanges.hub import settle
+from exchanges.liquidation_maps import venue_maps
 from handlers.app import App
 from handlers.book_looks import Looks, looks
 from handlers.flows import Flows, flows
-from handlers.liqmap import head_of, maps_of, swept
+from handlers.liqmap import head_of
 from handlers.liqs import figures_of as liquidation_figures
 from handlers.liqs import published
 from handlers.live import Live, looked
@@ -249,7 +250,7 @@ async def _link(app: App, found: Inputs) -> None:
 
 async def _clusters(app: App, found: Inputs, instruments: Sequence[Instrument]) -> None:
     """The nearest cluster of estimated liquidations, by the model and the window of /liqmap."""
-    maps, missing = await maps_of(app, instruments, MAP, found.now)
+    maps, missing = await venue_maps(app.market, instruments, MAP, found.now)
     if not maps:
         why = next(iter(missing.values()), _("no map"))
         found.cluster = Reading.missing(why, Status.INSUFFICIENT, kind=Kind.ESTIMATED)

@@ -103,3 +103,25 @@ class ButtonStore(Protocol):
 
     async def put(self, token: str, payload: str, chat_id: int, expires: int) -> None: ...
     async def take(self, token: str, chat_id: int, now: int) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What one person has begun in one chat and not finished: the wizard, a rule that waits to be armed."""
+
+    chat_id: int
+    user_id: int
+    body: str  # JSON
+    message_id: int | None = None
+    updated_ts: int = 0  # wall ms
+
+
+class DraftStore(Protocol):
+    """One draft for each chat and person; survives a restart."""
+
+    async def draft(self, chat_id: int, user_id: int) -> Draft | None: ...
+    async def save(self, draft: Draft) -> None: ...
+    async def drop(self, chat_id: int, user_id: int) -> None: ...
+    async def drop_before(self, ts: int) -> int:
+        """Forget those that nobody went on with since `ts` (wall ms)."""
+        ...

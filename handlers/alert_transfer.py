@@ -1,0 +1,124 @@
+"""Alerts as text and back, and to other coins, as a chat sees it."""
+
+from collections.abc import Sequence
+
+from alerts.service import View
+from alerts.transfer import Imported
+from handlers import alert_cards as cards
+from handlers.alert_asking import asker, one_id
+from handlers.app import App
+from handlers.base import Args, Button, Card, Reply
+from market.errors import UserError
+from market.language import _
+
+MOST_COPIES = 10  # coins at a time
+SHOWN = 8  # lines that were not understood
+EXAMPLE = "/alerts import\n/alert BTC above 95k\n/alert_volume ETH 300 1h"
+
+
+async def export(args: Args, app: App, ids: Sequence[int]) -> Reply:
+    """One line for each alert: what /alerts import takes."""
+    text = await app.alerts.export(args.chat.chat_id, None if ids else asker(args), ids)
+    if not text:
+        return Reply(
+            card=Card(headline=_("No alerts to export")),
+            buttons=[[Button(text=_("🔔 My alerts"), command="/alerts")]],
+        )
+    return Reply(text=text, data={"lines": text.splitlines()})
+
+
+async def imported(args: Args, app: App) -> Reply:
+    """Arm every line of a text; what a line has against it is said, and does not hold up the others."""
+    text = args.rest.strip()
+    if text.lower().startswith("import"):
+        text = text[len("import") :].strip()
+    if not text:
+        raise UserError(_("Put the alerts after it, one on each line."), EXAMPLE)
+    found = await app.alerts.take(
+        text, asker(args), exchange=args.preferences.exchange, thread_id=args.thread_id
+    )
+    return _card(found, app)
+
+
+async def copied(args: Args, app: App) -> Reply:
+    """`/alerts copy 12 ETH SOL`: the same alert about each of these; what stands against a coin is said."""
+    if len(args.words) < 3:
+        raise UserError(_("Which alert, to which coins?"), "/alerts copy 12 ETH SOL")
+    rule_id, coins = one_id(args.words[1:2]), _coins(args.words[2:])
+    made: list[View] = []
+    problems: list[tuple[str, UserError]] = []
+    for coin in coins:
+        try:
+            made.append(await app.alerts.copy(
+                rule_id, coin, asker(args), exchange=args.preferences.exchange,
+                thread_id=args.thread_id, update_id=args.update_id if len(coins) == 1 else None,
+            ))  # fmt: skip
+        except UserError as error:
+            problems.append((coin, error))
+    if len(coins) == 1:
+        if problems:
+            raise problems[0][1]
+        return cards.armed(made[0], app.alerts.words, app.clock.now())
+    return _copies(rule_id, made, problems, app)
+
+
+def _coins(words: Sequence[str]) -> list[str]:
+    """`eth sol`, `eth, sol`: each name once."""
+    names = [each for word in words for each in word.split(",") if each]
+    return list(dict.fromkeys(names))[:MOST_COPIES]
+
+
+def _copies(
+    rule_id: int, made: Sequence[View], problems: Sequence[tuple[str, UserError]], app: App
+) -> Reply:
+    words = app.alerts.words
+    told = [f"#{each.rule.id} {words.sentence(each.rule)}" for each in made]
+    told += [f"{coin}: {error.text}" for coin, error in problems]
+    head = _("#{id} copied: {n} of {all}").format(
+        id=rule_id, n=len(made), all=len(made) + len(problems)
+    )
+    return Reply(
+        card=Card(
+            glyph="🔔", headline=head, reading="\n".join(told),
+            evidence=_("levels are those of #{id}; change one with /alerts edit").format(id=rule_id)
+            if made
+            else "",
+        ),
+        data={"made": [each.rule.id for each in made], "problems": [coin for coin, _e in problems]},
+        buttons=[[Button(text=_("🔔 My alerts"), command="/alerts")]],
+    )  # fmt: skip
+
+
+def _card(found: Imported, app: App) -> Reply:
+    told = [
+        _("line {n}: {reason} ({text})").format(n=each.number, reason=each.reason, text=each.text)
+        for each in found.problems[:SHOWN]
+    ]
+    more = len(found.problems) - SHOWN
+    if more > 0:
+        told.append(_("and {n} more").format(n=more))
+    made = len(found.made)
+    head = _("1 alert armed") if made == 1 else _("{n} alerts armed").format(n=made)
+    if found.existed:
+        there = len(found.existed)
+        head += (
+            _(", 1 was there already")
+            if there == 1
+            else _(", {n} were there already").format(n=there)
+        )
+    if found.problems:
+        bad = len(found.problems)
+        head += (
+            _(", 1 line not understood")
+            if bad == 1
+            else _(", {n} lines not understood").format(n=bad)
+        )
+    return Reply(
+        card=Card(glyph="🔔", headline=head, reading="\n".join(told)),
+        data={
+            "made": [rule.id for rule in found.made],
+            "existed": [rule.id for rule in found.existed],
+            "problems": [each.number for each in found.problems],
+        },
+        buttons=[[Button(text=_("🔔 My alerts"), command="/alerts")]],
+    )
