@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,13 +14,20 @@ from pathlib import Path
 import aiohttp
 
 import handlers  # noqa: F401 - importing the package registers the commands
+from alerts.channels.assembly import Channels
+from alerts.committing import Committer
+from alerts.gates import Gates
 from alerts.metrics import Metrics
+from alerts.runner import Runner
+from alerts.scorecard import Scorecard
 from alerts.service import AlertService
+from alerts.types import OutboxRow
 from bot.children import child
 from bot.config import Settings, SettingsError
 from bot.drawing import Drawing
 from bot.live import SNAPSHOT, Live, Parts
 from bot.local_market import ClockStart, clock_start, scenarios
+from bot.telegram.redact import Redactor
 from exchanges.endpoints import LIVE, Endpoints, load_endpoints, market_clock
 from exchanges.hub import Market
 from exchanges.streams.ledger import Ledger
@@ -30,8 +37,12 @@ from handlers.app import App
 from market.clock import Clock, MarketClock, WallClock
 from storage.alerts import Alerts
 from storage.db import Database
+from storage.destinations import Destinations
+from storage.drafts import Drafts
+from storage.loudness import LoudnessRows
 from storage.people import People
 from storage.samples import Samples
+from storage.scores import Scores
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +59,12 @@ class Desk:
     market: Market
     streams: Streams
     alerts: AlertService
+    runner: Runner
+    channels: Channels
+    scorecard: Scorecard
+    loudness: LoudnessRows
+    redactor: Redactor
+    post: Callable[[Sequence[OutboxRow]], Awaitable[None]]
     store: Alerts
     samples: Samples
     people: People
@@ -58,75 +75,179 @@ class Desk:
     market_url: str = ""  # of the local exchange server
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What everything else stands on. `asking`: the market clock stands still."""
+
+    settings: Settings
+    asking: bool
+    database: Database
+    wall: WallClock
+    clock: Clock
+    endpoints: Endpoints
+    url: str  # of the local exchange server
+    mark: str  # of every reply, where the market is not the live one
+    name: str  # of the market that stored samples belong to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feeds:
+    """What is asked of the venues, and what they tell by themselves."""
+
+    market: Market
+    streams: Streams
+    ledger: Ledger
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Alerting:
+    """The life of alerts, from a rule to a message that waits to leave."""
+
+    store: Alerts
+    people: People
+    committer: Committer
+    runner: Runner
+    service: AlertService
+    scorecard: Scorecard
+    loudness: LoudnessRows
+
+    async def post(self, rows: Sequence[OutboxRow]) -> None:
+        """Messages that tell of no rule go the same way as alerts."""
+        if await self.store.fire([], [], rows):
+            self.service.wake.ring(rows)
+
+
 @contextlib.asynccontextmanager
 async def open_desk(settings: Settings, *, asking: bool = False) -> AsyncIterator[Desk]:
     """All services, started; they are closed in the opposite order. `asking`: the market clock stands still."""
-    wall = WallClock(time.time)
     async with contextlib.AsyncExitStack() as stack:
-        drawing = Drawing()
-        stack.callback(drawing.close)
-        if not asking:
-            drawing.start()
-        database = _database(settings)
-        if not asking and not await database.lock():
-            raise SettingsError(
-                "Another Tidemark runs on this database; stop it, or set DATABASE_URL."
-            )
-        stack.push_async_callback(database.close)
-        market_of, started = await asyncio.gather(
-            _market_of(settings, wall, stack, asking=asking),
-            database.start(),
-            return_exceptions=True,
-        )
-        # Both have ended by now: a failure of one leaves nothing of the other half begun.
-        if isinstance(market_of, BaseException):
-            raise market_of
-        if isinstance(started, BaseException):
-            raise started
-        clock, endpoints, url = market_of
-        mark = _mark(settings, clock)
-        name = _market_name(settings, clock, endpoints)
-        samples = Samples(database, name)
-        market = Market(
-            endpoints=endpoints,
-            exchanges=_exchanges(settings),
-            clock=clock,
-            wall=wall,
-            cache_dir=Path("data") / "markets",
-            samples=samples,
-        )
-        stack.push_async_callback(market.close)
-        await market.start()
-        ledger = Ledger(None if asking else samples, clock)
-        streams = Streams(
-            market.endpoints, clock, wall, warm_url=_warm_url(settings, url),
-            snapshot=partial(market.book, depth=SNAPSHOT), ledger=ledger,
+        drawing = _drawing(stack, asking=asking)
+        ground = await _ground(settings, stack, asking=asking)
+        feeds = await _feeds(ground, stack)
+        alerting = _alerting(ground, feeds)
+        live = _live(ground, feeds, alerting)
+        redactor = Redactor(settings.channels.secrets())
+        channels = Channels.all(
+            settings.channels, Destinations(ground.database), alerting.post, ground.wall, ground.clock,
+            mark=lambda: app.mark, hide=redactor.hide,
         )  # fmt: skip
-        market.streams = streams
-        if settings.mode == "recording":
-            market.past = partial(past_interest, url)
-        stack.push_async_callback(streams.close)
-        store, people = Alerts(database), People(database)
-        metrics = Metrics(market)
-        alerts = AlertService(store, market, metrics, clock, wall)
-        live = Live(
-            Parts(
-                settings=settings, database=database, market=market, streams=streams, ledger=ledger,
-                alerts=alerts, metrics=metrics, store=store, clock=clock, wall=wall, mark=name,
-            )
-        )  # fmt: skip
+        stack.callback(channels.close)
+        alerting.committer.copies = channels.book.copies
+        await channels.book.load()
         if asking:
             await live.monitors.load()
-        app = App(
-            market=market, alerts=alerts, people=people, clock=clock, wall=wall,
-            draw=drawing.draw, mark=mark, version=VERSION, started=wall.now(),
-            monitors=live.monitors, recordings=None if asking else live.recordings,
-        )  # fmt: skip
+        app = _app(ground, feeds, alerting, live, channels, drawing)
         yield Desk(
-            settings=settings, app=app, database=database, market=market, streams=streams,
-            alerts=alerts, store=store, samples=samples, people=people, drawing=drawing, wall=wall, clock=clock,
-            market_url=url, live=live,
+            settings=settings, app=app, database=ground.database, market=feeds.market,
+            streams=feeds.streams, alerts=alerting.service, runner=alerting.runner, channels=channels,
+            scorecard=alerting.scorecard, loudness=alerting.loudness, redactor=redactor, post=alerting.post,
+            store=alerting.store, samples=feeds.samples, people=alerting.people, drawing=drawing,
+            wall=ground.wall, clock=ground.clock, market_url=ground.url, live=live,
         )  # fmt: skip
+
+
+def _drawing(stack: contextlib.AsyncExitStack, *, asking: bool) -> Drawing:
+    drawing = Drawing()
+    stack.callback(drawing.close)
+    if not asking:
+        drawing.start()
+    return drawing
+
+
+async def _ground(settings: Settings, stack: contextlib.AsyncExitStack, *, asking: bool) -> _Ground:
+    """The database, locked, and the market's clock and addresses; both begin at the same time."""
+    wall = WallClock(time.time)
+    database = _database(settings)
+    if not asking and not await database.lock():
+        raise SettingsError("Another Tidemark runs on this database; stop it, or set DATABASE_URL.")
+    stack.push_async_callback(database.close)
+    market_of, started = await asyncio.gather(
+        _market_of(settings, wall, stack, asking=asking),
+        database.start(),
+        return_exceptions=True,
+    )
+    # Both have ended by now: a failure of one leaves nothing of the other half begun.
+    if isinstance(market_of, BaseException):
+        raise market_of
+    if isinstance(started, BaseException):
+        raise started
+    clock, endpoints, url = market_of
+    return _Ground(
+        settings=settings, asking=asking, database=database, wall=wall, clock=clock,
+        endpoints=endpoints, url=url, mark=_mark(settings, clock),
+        name=_market_name(settings, clock, endpoints),
+    )  # fmt: skip
+
+
+async def _feeds(ground: _Ground, stack: contextlib.AsyncExitStack) -> _Feeds:
+    """The venues' markets, read, and their streams, not opened yet."""
+    settings, clock, wall = ground.settings, ground.clock, ground.wall
+    samples = Samples(ground.database, ground.name)
+    market = Market(
+        endpoints=ground.endpoints, exchanges=_exchanges(settings), clock=clock, wall=wall,
+        cache_dir=Path("data") / "markets", samples=samples,
+    )  # fmt: skip
+    stack.push_async_callback(market.close)
+    await market.start()
+    ledger = Ledger(None if ground.asking else samples, clock)
+    streams = Streams(
+        market.endpoints, clock, wall, warm_url=_warm_url(settings, ground.url),
+        snapshot=partial(market.book, depth=SNAPSHOT), ledger=ledger,
+    )  # fmt: skip
+    market.streams = streams
+    if settings.mode == "recording":
+        market.past = partial(past_interest, ground.url)
+    stack.push_async_callback(streams.close)
+    return _Feeds(market=market, streams=streams, ledger=ledger, samples=samples)
+
+
+def _alerting(ground: _Ground, feeds: _Feeds) -> _Alerting:
+    """The store, the runner and the service of alerts, under one lock."""
+    database, clock, wall, market = ground.database, ground.clock, ground.wall, feeds.market
+    store, people = Alerts(database), People(database)
+    metrics, turn = Metrics(market), asyncio.Lock()
+    gates = Gates(store, wall, people.zones)
+    committer = Committer(store, market, metrics, gates, clock, wall, lock=turn)
+    runner = Runner(
+        store=store, market=market, streams=feeds.streams, metrics=metrics, committer=committer,
+        clock=clock, wall=wall, lock=turn,
+    )  # fmt: skip
+    service = AlertService(store, market, metrics, clock, wall, runner, zones=people.zones)
+    committer.wake, runner.on_gone = service.wake, service.care.gone
+    return _Alerting(
+        store=store, people=people, committer=committer, runner=runner, service=service,
+        scorecard=Scorecard(Scores(database), store, market), loudness=LoudnessRows(database),
+    )  # fmt: skip
+
+
+def _live(ground: _Ground, feeds: _Feeds, alerting: _Alerting) -> Live:
+    return Live(
+        Parts(
+            settings=ground.settings, database=ground.database, market=feeds.market,
+            streams=feeds.streams, ledger=feeds.ledger, alerts=alerting.service,
+            runner=alerting.runner, store=alerting.store, clock=ground.clock, wall=ground.wall,
+            mark=ground.name,
+        )
+    )  # fmt: skip
+
+
+def _app(
+    ground: _Ground,
+    feeds: _Feeds,
+    alerting: _Alerting,
+    live: Live,
+    channels: Channels,
+    drawing: Drawing,
+) -> App:
+    """What the handlers see."""
+    return App(
+        market=feeds.market, alerts=alerting.service, people=alerting.people, clock=ground.clock,
+        wall=ground.wall, draw=drawing.draw, mark=ground.mark,
+        version=VERSION, started=ground.wall.now(), monitors=live.monitors,
+        recordings=None if ground.asking else live.recordings, channels=channels.book,
+        loudness=alerting.loudness, drafts=Drafts(ground.database), scorecard=alerting.scorecard,
+    )  # fmt: skip
 
 
 async def _market_of(

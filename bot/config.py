@@ -19,12 +19,17 @@ from pydantic import (
     model_validator,
 )
 
+from alerts.channels.types import ChannelSettings
+from bot.channel_settings import CHANNEL_NAMES, channel_settings
 from market.clock import Clock
 from market.types import EXCHANGES, MINUTE
 
 LIVE_API = "https://api.telegram.org/bot"
 LIVE_FILES = "https://api.telegram.org/file/bot"
 LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost):\d{1,5}/?")
+ENVIRONMENT_ONLY = (
+    "WEBHOOK_ALLOW",
+)  # nothing that can write a file opens the way to private hosts
 NEAR = 0.86  # likeness from which a foreign name counts as a misspelt one of ours
 
 
@@ -59,7 +64,19 @@ class Settings(BaseModel):
     watch_top: int = Field(default=20, ge=0, le=100)
     exchanges: tuple[str, ...] = EXCHANGES
     playground_port: int = Field(default=8080, ge=0, le=65535)
+    channels: ChannelSettings = ChannelSettings()  # by their own names, each typed like all else
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, values: Mapping[str, object]) -> dict[str, object]:
+        own = {name: value for name, value in values.items() if name in CHANNEL_NAMES}
+        return {n: v for n, v in values.items() if n not in own} | {"channels": own}
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _channels(cls, values: Mapping[str, str]) -> ChannelSettings:
+        return channel_settings(values)
 
     @field_validator("admin_ids", mode="before")
     @classmethod
@@ -167,7 +184,11 @@ class Settings(BaseModel):
         return at // MINUTE * MINUTE
 
 
-NAMES = tuple(name.upper() for name in Settings.model_fields)
+NAMES = tuple(
+    name.upper()
+    for field in Settings.model_fields
+    for name in (CHANNEL_NAMES if field == "channels" else (field,))
+)
 
 
 def moment(text: str) -> int:
@@ -193,6 +214,9 @@ def load(
     )
     _refuse_unknown(filed, dotenv)
     _refuse_near_misses(environment)
+    for name in ENVIRONMENT_ONLY:
+        if filed.get(name):
+            raise SettingsError(f"{dotenv} sets {name}, which is taken from the environment alone.")
     values: dict[str, object] = {}
     for name in NAMES:
         text = environment.get(name) or filed.get(name)
@@ -208,7 +232,7 @@ def load(
 def _sentence(error: ValidationError) -> str:
     """The first complaint of a validation as one sentence that names the setting."""
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"]).upper()
+    name = ".".join(str(part) for part in first["loc"] if part != "channels").upper()
     text = first["msg"].removeprefix("Value error, ")
     if first["type"] == "literal_error":
         text = f"{first['input']!r} is not one of {first['ctx']['expected']}"

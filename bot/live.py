@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from alerts.metrics import Metrics
 from alerts.monitors.service import MonitorService
-from alerts.monitors.watchlist import alerted
+from alerts.runner import Runner
 from alerts.service import AlertService
 from bot.config import Settings
 from exchanges.hub import Market
@@ -27,7 +26,7 @@ from exchanges.streams.filling import Filler
 from exchanges.streams.ledger import Ledger
 from exchanges.streams.supervisor import Streams
 from market.clock import Clock
-from market.errors import SourceError
+from market.errors import AssistantError, SourceError
 from market.types import Instrument, OrderBook
 from storage.alerts import Alerts
 from storage.checkpoints import Checkpoints
@@ -53,7 +52,7 @@ class Parts:
     streams: Streams
     ledger: Ledger
     alerts: AlertService
-    metrics: Metrics
+    runner: Runner
     store: Alerts
     clock: Clock
     wall: Clock
@@ -79,8 +78,13 @@ class Live:
         kept = Monitors(parts.database, parts.mark)
         self.monitors = MonitorService(
             kept, parts.store, parts.market, streams, clock, parts.wall,
-            extras=alerted(parts.store, parts.metrics), mark=parts.mark,
+            extras=self._alerted, mark=parts.mark,
         )  # fmt: skip
+        self.runner = parts.runner
+        self.runner.watch_list = self.monitors.watch_list
+        self.runner.ready = self.checkpointer.restored
+        streams.on_events.append(self.runner.take)
+        self.monitors.on_findings.append(self.runner.findings)
         self.monitors.watch_list.size = parts.settings.watch_top
         self.monitors.wake, self.monitors.ready = parts.alerts.wake, self.checkpointer.restored
         prints = PRINTS if parts.settings.mode == "live" else None
@@ -91,6 +95,7 @@ class Live:
     async def start(self) -> None:
         """Take up the past, then watch. Commands are answered meanwhile."""
         await self._ledger.load(self._clock.now())
+        logger.info("alerts armed count=%d", await self.runner.load())
         await self.monitors.load()
         listed = await self.monitors.watch_list.apply()
         count = await self.checkpointer.restore(listed)
@@ -103,17 +108,24 @@ class Live:
         await self.start()
         await asyncio.gather(
             self.checkpointer.run(), self.polling.run(), self.checkpointer.settle(),
-            self._follow(), self._scale(),
+            self._follow(), self._scale(), self.runner.run(),
         )  # fmt: skip
 
     async def close(self) -> None:
         """What is known is written down."""
+        with contextlib.suppress(TimeoutError, AssistantError):
+            async with asyncio.timeout(GOODBYE / 2):
+                await self.runner.close()
         await self.monitors.close()
         await self.recordings.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 await self.checkpointer.save()
         await self.filler.close()
+
+    async def _alerted(self) -> Sequence[Instrument]:
+        """What rules are about is watched whatever its volume."""
+        return self.runner.watched()
 
     async def _follow(self) -> None:
         """The polls follow what is watched."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from alerts.channels.chats import Chats
+from alerts.channels.types import TELEGRAM, X
+from alerts.delivery.ledger import LedgerBuffer
 from alerts.monitors.latency import Timed
 from alerts.outbox import Outbox
 from bot.app import Desk, follow_clock, open_desk
@@ -23,8 +26,9 @@ from bot.telegram.buttons import Buttons
 from bot.telegram.channel import TelegramChannel
 from bot.telegram.gateway import Gateway
 from bot.telegram.inbox import Inbox
+from bot.telegram.lookup import Lookup
 from bot.telegram.menu import publish
-from bot.telegram.redact import Redactor, guard_logs
+from bot.telegram.redact import guard_logs
 from bot.telegram.router import Router
 from bot.telegram.webhook import Webhook
 from handlers.alert_chart import draw_alert
@@ -33,6 +37,7 @@ from market.language import _
 from market.symbols import parse_query
 from storage.buttons import Buttons as ButtonRows
 from storage.inbox import Inbox as InboxRows
+from storage.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -92,19 +97,27 @@ class Chat:
     """Everything between the desk and Telegram."""
 
     def __init__(self, desk: Desk, front: Front) -> None:
-        guard_logs(Redactor((front.token,)))
+        desk.redactor.hide(front.token)
+        guard_logs(desk.redactor)
         app = desk.app
         self.desk, self.front = desk, front
         self.bot: DeskBot = build_bot(front.token, front.base_url, front.base_file_url)
-        self.gateway = Gateway(self.bot, desk.wall)
+        self.ledger = LedgerBuffer(Ledger(desk.database))
+        self.gateway = Gateway(self.bot, desk.wall, ledger=self.ledger.add)
+        book = desk.channels.book
+        book.ways = {**book.ways, TELEGRAM: Chats(Lookup(self.bot))}
         self.buttons = Buttons(ButtonRows(desk.database), desk.wall)
         self.access = Access(desk.settings.access, front.admin_ids, desk.people, desk.wall)
         channel = TelegramChannel(self.gateway, self._draw, self.buttons, lambda: app.mark)
         self.outbox = Outbox(
             desk.store,
-            {"telegram": Timed(channel, desk.live.monitors.latency, desk.wall)},
+            {
+                "telegram": Timed(channel, desk.live.monitors.latency, desk.wall),
+                **desk.channels.channels,
+            },
             desk.wall,
             wake=desk.alerts.wake,
+            loudness=desk.loudness,
             on_gone=self._chat_changed,
         )
         self.inbox: Inbox | None = None
@@ -120,13 +133,20 @@ class Chat:
     def _status(self) -> Mapping[str, str]:
         last = self.inbox.last_ok if self.inbox else None
         age = fmt.NOT_KNOWN if last is None else fmt.age(self.desk.wall.now() - last)
-        return {_("telegram"): age, _("queue"): str(self.gateway.waiting())}
+        desk = self.desk
+        return {
+            _("telegram"): age,
+            _("queue"): str(self.gateway.waiting()),
+            _("alerts"): _("{n} armed").format(n=f"{len(desk.runner.engine):,}"),
+            _("bad data"): f"{desk.alerts.bad_data + desk.runner.refused:,}",
+        }
 
     async def receive(self) -> None:
         """Say who we are, take up what was left, then answer until stopped."""
         desk, settings = self.desk, self.desk.settings
         username = await connect(self.bot)
         await self.access.start()
+        await self._only_admins_post()
         router = Router(
             desk.app, desk.people, self.access, self.gateway, self.buttons, username=username,
             is_coin=self._is_coin, on_chat=self._chat_changed,
@@ -147,6 +167,13 @@ class Chat:
         logger.info("ready username=%s market=%s", username, settings.mode)
         await self.inbox.run(poll=not settings.telegram_webhook_url)
 
+    async def _only_admins_post(self) -> None:
+        """The desk's X account is its admins'; whoever is none any more does not post there."""
+        book = self.desk.channels.book
+        for each in book.all():
+            if each.channel == X and each.owner_id not in self.front.admin_ids:
+                await book.remove(each.owner_id, each.id)
+
     async def _moved(
         self, before: Callable[[int, int], Awaitable[None]], old: int, new: int
     ) -> None:
@@ -156,6 +183,8 @@ class Chat:
     async def _chat_changed(self, chat_id: int, alive: bool) -> None:
         self.desk.live.monitors.chat_changed(chat_id, alive)
         await self.desk.alerts.chat_changed(chat_id, alive)
+        if not alive:
+            await self.desk.channels.book.chat_gone(chat_id)
 
     def _is_coin(self, word: str) -> bool:
         query = parse_query(word)
@@ -181,6 +210,7 @@ async def _serve(desk: Desk, front: Front, stop: asyncio.Event) -> int:
         live,
         asyncio.create_task(chat.receive(), name="receive"),
         asyncio.create_task(chat.outbox.run(), name="outbox"),
+        asyncio.create_task(chat.ledger.run(), name="ledger"),
         asyncio.create_task(follow_clock(desk), name="market clock"),
     ]
     stopped = asyncio.create_task(stop.wait(), name="stop")

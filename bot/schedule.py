@@ -5,20 +5,23 @@ from collections.abc import Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from alerts.channels.digest import Digests
 from bot.app import Desk
 from exchanges.types import Capability
 from market.clock import MarketClock
 from market.errors import SourceError
 from market.types import Instrument
+from storage.destinations import Destinations
 from storage.retention import prune_main
 
 logger = logging.getLogger(__name__)
 
-CHECK = 5.0  # market seconds between looks at the alerts
+MINUTELY = 60.0  # market seconds between looks at what ends and at what followed
 SAMPLE = 60.0  # market seconds between samples of open interest
 FASTEST = 0.25  # wall seconds
 REFRESH = 600.0  # wall seconds between tries for markets that are missing or old
 PRUNE = 3600.0
+DIGESTS = 60.0
 SAMPLED = 40  # perps of a venue that publishes no history of open interest
 FOLLOW = 5.0  # wall seconds between looks at the speed of the market
 
@@ -33,13 +36,19 @@ class Schedule:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         self._speed = self._speed_now()
+        self._digests = Digests(
+            desk.channels.book, Destinations(desk.database), desk.post, desk.wall, desk.clock,
+            self._zone_of,
+        )  # fmt: skip
 
     def start(self) -> None:
         """Start all jobs."""
-        self._add("alerts", self._check, self._wall(CHECK))
+        self._add("ends", self._ends, self._wall(MINUTELY))
+        self._add("scores", self._scores, self._wall(MINUTELY))
         self._add("samples", self._sample, self._wall(SAMPLE))
         self._add("markets", self._refresh, REFRESH)
         self._add("prune", self._prune, PRUNE)
+        self._add("digests", self._digests.check, DIGESTS)
         self._add("speed", self._follow, FOLLOW)
         self._scheduler.start()
 
@@ -68,15 +77,20 @@ class Schedule:
         speed = self._speed_now()
         if speed != self._speed:
             self._speed = speed
-            self._scheduler.reschedule_job("alerts", trigger="interval", seconds=self._wall(CHECK))
-            self._scheduler.reschedule_job(
-                "samples", trigger="interval", seconds=self._wall(SAMPLE)
-            )
+            for name, pause in (("ends", MINUTELY), ("scores", MINUTELY), ("samples", SAMPLE)):
+                self._scheduler.reschedule_job(name, trigger="interval", seconds=self._wall(pause))
 
-    async def _check(self) -> None:
-        """Look at the alerts, once what happened between two processes has been fetched or given up."""
-        if self._desk.live.checkpointer.restored.is_set():
-            await self._desk.alerts.check()
+    async def _ends(self) -> None:
+        """Alerts whose time is over end, and say so."""
+        await self._desk.alerts.expire_due()
+
+    async def _zone_of(self, user_id: int) -> str:
+        """The zone of a person: of the private chat, which has the same number."""
+        return (await self._desk.people.zones([user_id])).get(user_id, "UTC")
+
+    async def _scores(self) -> None:
+        """What followed the firings of a while ago."""
+        await self._desk.scorecard.settle(self._desk.clock.now())
 
     async def _sample(self) -> None:
         await self._desk.market.sample_open_interest(await self._watched())
@@ -103,4 +117,5 @@ class Schedule:
     async def _prune(self) -> None:
         removed = await prune_main(self._desk.database, self._desk.wall.now())
         removed += await self._desk.samples.prune(self._desk.clock.now())
+        removed += await self._desk.scorecard.prune()
         logger.info("pruned rows=%s", removed)

@@ -183,7 +183,8 @@ class BotApiServer(People):
             return answer
         if fault.kind == "broken":
             text = answer.text or ""
-            return web.Response(text=text[: len(text) // 2], content_type="application/json")
+            half = text[: len(text) // 2]
+            return web.Response(text=half, status=answer.status, content_type="application/json")
         return _cut(request)
 
     async def _run(self, name: str, params: Params) -> Any:

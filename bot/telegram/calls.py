@@ -36,19 +36,22 @@ async def send_message(
     thread_id: int | None = None,
     reply_to: int | None = None,
     html: bool = True,
+    silent: bool = False,
 ) -> Message:
-    """One try at sending; `html` False sends the text without tags."""
+    """One try at sending; `html` False sends the text without tags, `silent` makes no sound."""
+    quiet = True if silent else None
     text, mode = (message.html, "HTML") if html else (message.plain, None)
     reply = ReplyParameters(reply_to, allow_sending_without_reply=True) if reply_to else None
     if message.kind == "photo":
         return await bot.send_photo(
             chat_id, message.photo, caption=text or None, parse_mode=mode, filename=message.name,
             reply_markup=keyboard(message.keys), message_thread_id=thread_id,
-            reply_parameters=reply, read_timeout=MEDIA_READ,
+            reply_parameters=reply, disable_notification=quiet, read_timeout=MEDIA_READ,
         )  # fmt: skip
     return await bot.send_message(
         chat_id, text, parse_mode=mode, reply_markup=keyboard(message.keys),
-        message_thread_id=thread_id, reply_parameters=reply, link_preview_options=NO_PREVIEW,
+        message_thread_id=thread_id, reply_parameters=reply, disable_notification=quiet,
+        link_preview_options=NO_PREVIEW,
     )  # fmt: skip
 
 

@@ -1,22 +1,24 @@
 """The only way out to Telegram: one queue per chat, in order, as fast as allowed, with a definite outcome.
 
 Nothing is sent twice on a guess: a send whose answer was lost is `Unknown`, and the caller decides.
-Edits have no second effect and are repeated.
+Edits have no second effect and are repeated. Whatever waits, for its chat, its turn or another try, lets a more
+urgent message of the same chat go first.
 """
 
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from telegram import Bot, Message
 from telegram.error import BadRequest, ChatMigrated, RetryAfter, TelegramError
 
+from alerts.channel import HELD_BACK, Leave
+from alerts.delivery.types import TELEGRAM, Delivery, Event
 from alerts.outcome import Gone, NotSent, Outcome, Refused, Sent, Unknown
 from bot.telegram.build import Sleep, pause_after, seconds
 from bot.telegram.calls import delete_message, edit_message, send_message
+from bot.telegram.lane import PATIENCE, Attempt, Job, Lane
 from bot.telegram.limits import ChatLimit, Priority, Turnstile
 from bot.telegram.redact import Redactor
 from bot.telegram.render import OutMessage
@@ -26,41 +28,8 @@ from market.clock import Clock
 logger = logging.getLogger(__name__)
 
 QUEUE = 200  # messages waiting for one chat
-PATIENCE = 90.0  # seconds one message may hold up its chat
 TOAST = 200  # characters of the answer to a press
 LANES = 2000  # chats whose pace is remembered
-Attempt = Callable[["Job"], Awaitable[Message | bool]]
-
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """One call on its way out."""
-
-    chat_id: int
-    attempt: Attempt
-    done: asyncio.Future[Outcome]
-    priority: Priority
-    repeatable: bool = False  # an edit: the same again does no harm
-    thread_id: int | None = None
-    html: bool = True
-    moved: bool = False
-    flying: bool = False  # a request is under way: stopping now leaves its fate open
-
-
-@dataclass(slots=True, kw_only=True)
-class Lane:
-    """One chat's queue, by priority, and its pace."""
-
-    limit: ChatLimit
-    jobs: dict[Priority, deque[Job]] = field(default_factory=lambda: {p: deque() for p in Priority})
-    task: asyncio.Task[None] | None = None
-
-    def __len__(self) -> int:
-        return sum(len(queue) for queue in self.jobs.values())
-
-    def next(self) -> Job | None:
-        """The first job of the highest priority."""
-        return next((queue.popleft() for queue in self.jobs.values() if queue), None)
 
 
 def _delivered(_reason: str) -> Outcome:
@@ -80,6 +49,10 @@ async def _nothing(*_args: int) -> None:
     """What happens to a lost chat where nobody asked to hear of it."""
 
 
+def _unwritten(_line: Delivery) -> None:
+    """Where nobody keeps a ledger."""
+
+
 class Gateway:
     """Sends, edits and answers for all chats."""
 
@@ -92,9 +65,11 @@ class Gateway:
         on_gone: Callable[[int], Awaitable[None]] = _nothing,
         on_migrated: Callable[[int, int], Awaitable[None]] = _nothing,
         jitter: Callable[[], float] = random.random,
+        ledger: Callable[[Delivery], None] = _unwritten,
     ) -> None:
         self.bot = bot
         self.on_gone, self.on_migrated = on_gone, on_migrated
+        self.ledger = ledger
         self._wall, self._sleep, self._jitter = wall, sleep, jitter
         self._turnstile = Turnstile(wall, sleep)
         self._lanes: dict[int, Lane] = {}
@@ -110,16 +85,25 @@ class Gateway:
         thread_id: int | None = None,
         priority: Priority = Priority.INTERACTIVE,
         reply_to: int | None = None,
+        silent: bool = False,
+        patience: float = PATIENCE,
+        leave: Leave | None = None,
     ) -> Outcome:
-        """Send one message after those of the same chat and priority that were there before."""
+        """Send one message after those of the same chat and priority that were there before.
+
+        After `patience` seconds it is `NotSent`, with the pause that is left. `leave` is asked when it is the
+        message's turn; who gives it writes the ledger.
+        """
 
         async def attempt(job: Job) -> Message | bool:
             return await send_message(
                 self.bot, job.chat_id, message, thread_id=job.thread_id,
-                reply_to=None if job.moved else reply_to, html=job.html,
+                reply_to=None if job.moved else reply_to, html=job.html, silent=silent,
             )  # fmt: skip
 
-        return await self._queue(chat_id, attempt, priority=priority, thread_id=thread_id)
+        job = self._job(chat_id, attempt, priority, Event.SENT)
+        job.thread_id, job.patience, job.leave = thread_id, patience, leave
+        return await self._queue(job)
 
     async def edit(
         self,
@@ -129,6 +113,8 @@ class Gateway:
         *,
         media: bool = False,
         priority: Priority = Priority.INTERACTIVE,
+        patience: float = PATIENCE,
+        leave: Leave | None = None,
     ) -> Outcome:
         """Replace a message in place, its keyboard included. `media`: the one on screen is a picture."""
 
@@ -137,7 +123,9 @@ class Gateway:
                 self.bot, job.chat_id, message_id, message, media=media, html=job.html
             )
 
-        return await self._queue(chat_id, attempt, priority=priority, repeatable=True)
+        job = self._job(chat_id, attempt, priority, Event.EDITED)
+        job.repeatable, job.patience, job.leave = True, patience, leave
+        return await self._queue(job)
 
     async def delete(self, chat_id: int, message_id: int) -> Outcome:
         """Remove a message."""
@@ -145,7 +133,9 @@ class Gateway:
         async def attempt(job: Job) -> Message | bool:
             return await delete_message(self.bot, job.chat_id, message_id)
 
-        return await self._queue(chat_id, attempt, priority=Priority.INTERACTIVE, repeatable=True)
+        job = self._job(chat_id, attempt, Priority.INTERACTIVE, Event.DELETED)
+        job.repeatable = True
+        return await self._queue(job)
 
     async def answer(self, query_id: str, text: str = "", *, alert: bool = False) -> bool:
         """Answer a button press at once, past all queues; False when it was too late for that."""
@@ -182,31 +172,25 @@ class Gateway:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._turnstile.close()
         for lane in self._lanes.values():
-            while (job := lane.next()) is not None:
-                _finish(job, NotSent("stopping"))
+            while (job := lane.take()) is not None:
+                self._finish(job, NotSent("stopping"))
 
-    async def _queue(
-        self,
-        chat_id: int,
-        attempt: Attempt,
-        *,
-        priority: Priority,
-        repeatable: bool = False,
-        thread_id: int | None = None,
-    ) -> Outcome:
-        if self._closed:
-            return NotSent("stopping")
-        chat_id = self._moved.get(chat_id, chat_id)
-        lane = self._lane(chat_id)
-        if len(lane) >= QUEUE:
-            return NotSent("too many messages are waiting for this chat")
-        job = Job(
-            chat_id=chat_id, attempt=attempt, priority=priority, repeatable=repeatable,
-            thread_id=thread_id, done=asyncio.get_running_loop().create_future(),
+    def _job(self, chat_id: int, attempt: Attempt, priority: Priority, event: Event) -> Job:
+        return Job(
+            chat_id=self._moved.get(chat_id, chat_id), attempt=attempt, priority=priority,
+            event=event, done=asyncio.get_running_loop().create_future(),
         )  # fmt: skip
-        lane.jobs[priority].append(job)
-        if lane.task is None or lane.task.done():
-            self._start(lane)
+
+    async def _queue(self, job: Job) -> Outcome:
+        lane = self._lane(job.chat_id)
+        if self._closed:
+            self._finish(job, NotSent("stopping"))
+        elif len(lane) >= QUEUE:
+            self._finish(job, NotSent("too many messages are waiting for this chat"))
+        else:
+            lane.add(job)
+            if lane.task is None or lane.task.done():
+                self._start(lane)
         return await job.done
 
     def _start(self, lane: Lane) -> None:
@@ -238,59 +222,109 @@ class Gateway:
 
     async def _work(self, lane: Lane) -> None:
         """Deliver a lane's jobs one after another until it is empty."""
-        while (job := lane.next()) is not None:
-            if job.done.done():  # whoever asked has gone away
-                continue
-            try:
-                _finish(job, await self._deliver(lane, job))
-            finally:  # stopped, or a fault of ours: nobody may wait for ever
-                _finish(job, Unknown("stopped in flight") if job.flying else NotSent("stopped"))
+        while (job := lane.first()) is not None:
+            now = self._now()
+            job.started = now if job.started is None else job.started
+            delay = lane.delay(job, now)
+            if delay > 0:
+                if now + delay - job.started > job.patience:
+                    lane.take()
+                    self._finish(job, NotSent("Telegram wants a pause", retry_after=delay))
+                else:
+                    await self._look_again(lane, self._sleep(delay))
+            elif await self._pass(lane, job):
+                await self._send(lane)
 
-    async def _deliver(self, lane: Lane, job: Job) -> Outcome:
-        started, failures = self._now(), 0
-        while True:
-            if outcome := await self._turn(lane, job, started):
-                return outcome
+    async def _pass(self, lane: Lane, job: Job) -> bool:
+        """Whether the lane may send now; False when something more urgent came while it waited."""
+        turn = self._turnstile.turn(job.priority)
+        try:
+            while not turn.done():
+                await self._look_again(lane, turn)
+                if lane.first() is not job and not turn.done():
+                    break
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._turnstile.left()
+            raise
+        finally:
+            turn.cancel()
+        return not turn.cancelled()
+
+    async def _look_again(self, lane: Lane, until: Awaitable[None]) -> None:
+        """Wait for `until`, or for a message that comes into the lane."""
+        lane.changed.clear()
+        waiting = asyncio.ensure_future(until)
+        changed = asyncio.ensure_future(lane.changed.wait())
+        mine = [changed] if waiting is until else [changed, waiting]
+        try:
+            await asyncio.wait((waiting, changed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in mine:
+                each.cancel()
+            await asyncio.gather(*mine, return_exceptions=True)
+
+    async def _send(self, lane: Lane) -> None:
+        """One attempt for the first job: the turn is ours."""
+        job = lane.take()
+        try:
+            if job is None:
+                return
+            lane.limit.take(self._now())
             job.chat_id = self._moved.get(job.chat_id, job.chat_id)
-            job.flying = True
+            again = False
             try:
-                sent = await job.attempt(job)
-            except TelegramError as error:
-                job.flying = False
-                settled = await self._settle(lane, job, error)
-                if settled is None:
-                    continue
-                if isinstance(settled, NotSent) or (
-                    isinstance(settled, Unknown) and job.repeatable
-                ):
-                    pause = pause_after(failures, error, self._jitter)
-                    failures += 1
-                    if self._now() + pause - started < PATIENCE and not self._closed:
-                        await self._sleep(pause)
-                        continue
-                return settled
-            return Sent(sent.message_id if isinstance(sent, Message) else None)
+                outcome = await self._attempt(lane, job)
+                again = outcome is None
+                if outcome is not None:
+                    self._finish(job, outcome)
+            finally:  # stopped, or a fault of ours: nobody may wait for ever
+                if again:
+                    lane.put_back(job)
+                else:
+                    self._finish(
+                        job, Unknown("stopped in flight") if job.flying else NotSent("stopped")
+                    )
+        finally:
+            self._turnstile.left()
 
-    async def _turn(self, lane: Lane, job: Job, started: float) -> Outcome | None:
-        """Wait until this chat, and then all of them together, may send; an outcome when that takes too long."""
-        while (delay := lane.limit.delay(self._now())) > 0:
-            if self._now() + delay - started > PATIENCE:
-                return NotSent("Telegram wants a pause", retry_after=delay)
-            await self._sleep(delay)
-        await self._turnstile.pass_(job.priority)
-        lane.limit.take(self._now())
-        return None
+    async def _attempt(self, lane: Lane, job: Job) -> Outcome | None:
+        """The outcome; None when the job has to be tried again, later or at once."""
+        if job.leave is not None and not job.left:
+            job.left = await job.leave()
+            if not job.left:
+                return HELD_BACK
+        job.flying = True
+        try:
+            sent = await job.attempt(job)
+        except TelegramError as error:
+            job.flying = False
+            return await self._settle(lane, job, error)
+        return Sent(sent.message_id if isinstance(sent, Message) else None)
 
     async def _settle(self, lane: Lane, job: Job, error: TelegramError) -> Outcome | None:
         """The outcome of a failed attempt; None when it goes out again, as it was or changed."""
         verdict, reason = judge(error), self._text(error)
         if await self._mended(lane, job, error, verdict):
-            return None
+            return self._later(lane, job, verdict)
         if verdict is Verdict.GONE:
             await self.on_gone(job.chat_id)
         elif verdict not in OUTCOMES:
             logger.warning("message refused chat=%s reason=%s", job.chat_id, reason)
-        return OUTCOMES.get(verdict, Refused)(reason)
+        outcome = OUTCOMES.get(verdict, Refused)(reason)
+        if isinstance(outcome, NotSent) or (isinstance(outcome, Unknown) and job.repeatable):
+            pause = pause_after(job.failures, error, self._jitter)
+            job.failures += 1
+            job.after = self._now() + pause
+            if job.after - (job.started or 0.0) < job.patience and not self._closed:
+                return None
+        return outcome
+
+    def _later(self, lane: Lane, job: Job, verdict: Verdict) -> Outcome | None:
+        """A message that Telegram wants later waits where it came from: so long it is not on its way."""
+        if verdict is not Verdict.WAIT or job.leave is None:
+            return None
+        return NotSent("Telegram wants a pause", max(0.0, lane.limit.parked_until - self._now()))
 
     async def _mended(self, lane: Lane, job: Job, error: TelegramError, verdict: Verdict) -> bool:
         """Whether waiting, or a change of the job, makes another attempt worth while at once."""
@@ -306,17 +340,35 @@ class Gateway:
                 logger.warning("topic gone chat=%s thread=%s", job.chat_id, job.thread_id)
                 job.thread_id = None
             case Verdict.MIGRATED if isinstance(error, ChatMigrated) and not job.moved:
-                await self._migrate(job, error.new_chat_id)
+                await self._migrate(lane, job, error.new_chat_id)
             case _:
                 return False
         return True
 
-    async def _migrate(self, job: Job, new: int) -> None:
-        """The group became a supergroup: this message and all later ones go there."""
+    async def _migrate(self, lane: Lane, job: Job, new: int) -> None:
+        """The group became a supergroup: this message and all later ones go there, behind those that wait."""
         old, job.chat_id, job.moved = job.chat_id, new, True
         if old not in self._moved:
             self._moved[old] = new
+            self._lanes.setdefault(new, lane)
             await self.on_migrated(old, new)
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        """Tell whoever waits, and the ledger, what became of a job."""
+        if job.done.done():
+            return
+        job.done.set_result(outcome)
+        if job.leave is not None:
+            return
+        taken = isinstance(outcome, Sent)
+        reason = "" if isinstance(outcome, Sent) else f"{_name(outcome)}: {outcome.reason}"
+        self.ledger(
+            Delivery(
+                ts=self._wall.now(), channel=TELEGRAM, chat_id=job.chat_id, priority=job.priority,
+                event=job.event if taken else Event.FAILED, detail=reason,
+                message_id=outcome.message_id if isinstance(outcome, Sent) else None,
+            )
+        )  # fmt: skip
 
     def _now(self) -> float:
         return self._wall.now() / 1000
@@ -325,6 +377,8 @@ class Gateway:
         return self._redactor.text(str(error))[:300]
 
 
-def _finish(job: Job, outcome: Outcome) -> None:
-    if not job.done.done():
-        job.done.set_result(outcome)
+def _name(outcome: Outcome) -> str:
+    """`NotSent` as people write it."""
+    return {NotSent: "not sent", Unknown: "unknown", Gone: "chat gone"}.get(
+        type(outcome), type(outcome).__name__.lower()
+    )

@@ -14,11 +14,16 @@ class Redactor(logging.Filter):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = tuple(secret for secret in secrets if secret)
+        self._secrets = {secret for secret in secrets if secret}
+
+    def hide(self, secret: str) -> None:
+        """One more that was learnt later."""
+        if secret:
+            self._secrets.add(secret)
 
     def text(self, text: str) -> str:
         """`text` without the secrets and without anything that looks like a bot token."""
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):  # no part of one stays
             text = text.replace(secret, HIDDEN)
         return TOKEN.sub(HIDDEN, text)
 

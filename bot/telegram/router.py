@@ -125,8 +125,11 @@ class Router:
             return
         readings, entry = found
         reply = await self._answer(typed, person, readings, entry)
-        if reply is not None:
-            await self._answers.send(reply, place)
+        if reply is None:
+            return
+        await self._answers.send(reply, place)
+        if reply.data.get("delete_asked"):  # it carried a secret
+            await self._answers.gateway.delete(message.chat.id, message.message_id)
 
     def _found(self, typed: Typed) -> tuple[list[ParsedCommand], Command | None] | None:
         """What a message asks for; None when it is not meant for us. No readings: a text in private."""

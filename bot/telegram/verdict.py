@@ -65,6 +65,8 @@ def judge(error: TelegramError) -> Verdict:
         if isinstance(error, kind):
             return verdict
     text = str(error).lower()
+    if isinstance(error, BadRequest) and isinstance(error.__cause__, TelegramError):
+        return Verdict.LATER  # refused, and the reason cannot be read: it may be one that passes
     if isinstance(error, BadRequest):
         return next((v for words, v in BAD_REQUESTS if words in text), Verdict.REFUSED)
     if isinstance(error, NetworkError):

@@ -38,7 +38,7 @@ async def fire(live: Live, chat_id: int) -> None:
     """Look at the alerts, as the clock does, until one of the chat fires."""
     async with asyncio.timeout(30):
         while not await live.desk.store.history(chat_id):
-            await live.desk.alerts.check()
+            await live.desk.runner.check()
             await asyncio.sleep(0.2)
 
 

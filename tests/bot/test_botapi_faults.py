@@ -8,6 +8,7 @@ from botapi_bench import ADA, GROUP, TOM, bench
 from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TelegramError, TimedOut
 
 from bot.telegram.build import seconds
+from bot.telegram.verdict import Verdict, judge
 
 pytestmark = pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")
 
@@ -38,6 +39,18 @@ async def test_each_fault_and_what_became_of_the_message(
         failed, fine = server.called("sendMessage")
         assert (failed.fault, fine.fault, fine.code) == (kind, "", 200)
         assert (failed.code == 0) is (kind in ("drop", "lost"))
+
+
+async def test_a_refusal_that_cannot_be_read_is_a_refusal_still() -> None:
+    async with bench() as (server, bot, _):
+        server.block(ADA)
+        server.fault("sendMessage", "broken", count=2)
+        with pytest.raises(Forbidden) as gone:
+            await bot.send_message(ADA, "x")
+        assert judge(gone.value) is Verdict.GONE
+        with pytest.raises(BadRequest) as refused:
+            await bot.send_message(ADA + 999, "x")
+        assert judge(refused.value) is Verdict.LATER
 
 
 async def test_retry_after_is_what_was_asked_for() -> None:

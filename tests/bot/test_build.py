@@ -1,6 +1,7 @@
 """The real HTTP client against a server that misbehaves: what its faults look like decides what we do."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -117,7 +118,7 @@ async def test_a_closed_port_is_certain_and_tried_again(server: Server) -> None:
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        time.ms += int(seconds * 1000)
+        time.ms += math.ceil(seconds * 1000)  # time that is rounded down would stand still
         await asyncio.sleep(0)
 
     await closed._request[1].initialize()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from telegram_fakes import ADMIN, TOKEN, Desk, refusal
 
+from alerts.channel import at_once
 from alerts.outcome import Gone, Outcome, Refused, Sent, Unknown
 from alerts.types import OutboxRow
 from bot.telegram.channel import TelegramChannel
@@ -85,7 +86,7 @@ def channel(made: Desk, drawer: Drawer) -> TelegramChannel:
 
 async def delivered(way: TelegramChannel, message: OutboxRow, *, repeat: bool = False) -> Outcome:
     """What became of a message that was made ready and sent."""
-    return await (await way.prepare(message, repeat=repeat))()
+    return await (await way.prepare(message, repeat=repeat))(at_once)
 
 
 async def test_an_alert_is_a_picture_with_its_words_and_buttons() -> None:

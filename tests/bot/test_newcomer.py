@@ -63,7 +63,7 @@ async def drawn(answer: Any) -> bool:
 
 
 async def test_five_commands_a_spike_an_alert_and_a_button(url: str) -> None:
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
     await asyncio.to_thread(SHOTS.mkdir, parents=True, exist_ok=True)
     async with async_playwright() as play:
@@ -77,7 +77,9 @@ async def test_five_commands_a_spike_an_alert_and_a_button(url: str) -> None:
 
         price = await ask(page, "/price btc")
         text = await price.inner_text()
-        assert re.search(r"BTC \$[\d,.]+\s+[+-]?[\d.]+ % 24h", text), text
+        # On a busy machine a minute of the market passes in a moment: then the price says how old it is.
+        known = r"BTC \$[\d,.]+(\s+[+-]?[\d.]+ % 24h|, \d+ (s|m) old)"
+        assert re.search(known, text), text
         assert "SIMULATED" in text
         for venue in ("Binance", "Bybit", "OKX", "Hyperliq"):
             assert venue in text
@@ -113,10 +115,8 @@ async def test_five_commands_a_spike_an_alert_and_a_button(url: str) -> None:
             .get_by_role("button", name="Refresh")
             .first.click()
         )
-        await page.wait_for_function(
-            "([id, before]) => document.querySelector(`[data-message-id='${id}']`).innerText !== before",
-            arg=[await price.get_attribute("data-message-id"), shown], timeout=WAIT,
-        )  # fmt: skip
+        # Asked through the driver: an expression polled in the page is refused by the page's own policy.
+        await expect(price).not_to_have_text(shown, use_inner_text=True, timeout=WAIT)
         await page.screenshot(path=SHOTS / "7-refreshed.png")
         assert faults == []
         await browser.close()

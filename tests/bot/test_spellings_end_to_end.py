@@ -54,8 +54,9 @@ async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
 
 
 def subject(text: str) -> str:
-    """The first line of an answer without the number of the alert: what it is about."""
-    return re.sub(r"#\d+", "#", text.partition("\n")[0])
+    """What an answer is about: its first line without the alert's number and what the market made of it meanwhile."""
+    line = re.sub(r"#\d+", "#", text.partition("\n")[0])
+    return re.sub(r"^\w+(?= moves most)|[+-]?\d+\.\d+(?= %)", "…", line)
 
 
 async def norm(live: Live, name: str) -> str:
