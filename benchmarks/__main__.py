@@ -13,7 +13,7 @@ from benchmarks.row import Row, table
 
 PARTS = (
     "starting", "desk", "memory", "tickers", "decoding", "flow", "streams", "state", "live", "books",
-    "pictures", "routing",
+    "alerts", "alerting", "storm", "pictures", "routing",
 )  # fmt: skip
 PATIENCE = 300  # seconds for one part
 ROOT = Path(__file__).parents[1]

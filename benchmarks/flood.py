@@ -1,9 +1,10 @@
 """A sender that is never the bottleneck: Binance-futures aggTrade frames, encoded beforehand, 200 to a write.
 
-`python -m benchmarks.flood COUNT [RATE]` prints its port and serves until its input ends. Each client that
+`python -m benchmarks.flood COUNT [RATE [rising]]` prints its port and serves until its input ends. Each client that
 subscribes (or names its streams in the address) gets COUNT trades of 20 symbols in turn, flat out or at RATE
 a second; ids count up by one for each symbol, so a hole can be seen. The stamps are those of a busy market,
 10,000 trades a second, from the moment of the subscription on; all are encoded before the first is sent.
+Prices lie anywhere between 99 and 101; those of a rising market climb evenly from 100 to 101, with little noise.
 """
 
 import asyncio
@@ -24,14 +25,17 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PACE = 10  # trades in a ms of the market
 SETTLE = 0.5  # seconds
 AHEAD = 3_000  # ms that the encoding may take
+NOISE = 0.002  # of a rising market
 
 
-def texts(count: int, *, wrapped: bool, now: int) -> Iterator[bytes]:
+def texts(count: int, *, wrapped: bool, now: int, rising: bool = False) -> Iterator[bytes]:
     """The frames' texts; `wrapped` in the envelope of a combined stream."""
     chance = random.Random(7)
     for i in range(count):
         name, number = f"C{i % SYMBOLS:04d}USDT", 1_000_000 + i // SYMBOLS
         price, amount = 100 + chance.uniform(-1, 1), chance.uniform(0.001, 9)
+        if rising:
+            price = 100 + i / count + (price - 100) * NOISE
         ts = now + i // PACE
         body = (
             f'{{"e":"aggTrade","E":{ts},"s":"{name}","a":{number},"p":"{price:.4f}","q":"{amount:.3f}",'
@@ -49,10 +53,10 @@ def frame(text: bytes) -> bytes:
     return head + text
 
 
-def chunks(count: int, *, wrapped: bool, now: int) -> list[bytes]:
+def chunks(count: int, *, wrapped: bool, now: int, rising: bool = False) -> list[bytes]:
     """All frames, 200 to a piece."""
     found, part = [], []
-    for text in texts(count, wrapped=wrapped, now=now):
+    for text in texts(count, wrapped=wrapped, now=now, rising=rising):
         part.append(frame(text))
         if len(part) == CHUNK:
             found.append(b"".join(part))
@@ -63,8 +67,8 @@ def chunks(count: int, *, wrapped: bool, now: int) -> list[bytes]:
 class Sender:
     """Serves clients one after the other or together; each gets everything."""
 
-    def __init__(self, count: int, rate: float) -> None:
-        self._count, self._rate = count, rate
+    def __init__(self, count: int, rate: float, *, rising: bool = False) -> None:
+        self._count, self._rate, self._rising = count, rate, rising
         self._info = payloads.exchange_info(SYMBOLS).encode()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -127,7 +131,9 @@ class Sender:
     async def _send(self, writer: asyncio.StreamWriter, *, wrapped: bool) -> None:
         await asyncio.sleep(SETTLE)  # the rest of the subscriptions
         now = int(time.time() * 1000)
-        parts = await asyncio.to_thread(chunks, self._count, wrapped=wrapped, now=now + AHEAD)
+        parts = await asyncio.to_thread(
+            chunks, self._count, wrapped=wrapped, now=now + AHEAD, rising=self._rising
+        )
         began = time.monotonic()
         if not self._rate:
             for part in parts:
@@ -154,9 +160,9 @@ def _frames(parts: list[bytes]) -> Iterator[bytes]:
             at = end
 
 
-async def main(count: int, rate: float) -> None:
+async def main(count: int, rate: float, *, rising: bool) -> None:
     """Serve until the parent closes our input."""
-    sender = Sender(count, rate)
+    sender = Sender(count, rate, rising=rising)
     server = await asyncio.start_server(sender.serve, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -164,4 +170,10 @@ async def main(count: int, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))
+    asyncio.run(
+        main(
+            int(sys.argv[1]),
+            float(sys.argv[2]) if len(sys.argv) > 2 else 0.0,
+            rising="rising" in sys.argv[3:],
+        )
+    )

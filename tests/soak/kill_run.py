@@ -198,12 +198,17 @@ class KillRun:
         fired = self.read(
             "SELECT rule_id, transition, ts FROM firings ORDER BY rule_id, transition"
         )
-        rows = self.read("SELECT alert_id, transition, status, error FROM outbox")
-        pairs = Counter((rule, transition) for rule, transition, _ts in fired)
+        silent = self.read("SELECT rule_id, transition FROM firings WHERE told = 0")
+        rows = self.read(
+            "SELECT alert_id, transition, status, error FROM outbox WHERE alert_id > 0"
+        )
+        pairs = Counter((rule, transition) for rule, transition, _ts in fired) - Counter(silent)
         told = Counter((rule, transition) for rule, transition, _status, _error in rows)
         found.wrong += [f"firing {pair}: no message" for pair in pairs - told]
         found.wrong += [f"message {pair}: no firing" for pair in told - pairs if pair[1] > 0]
-        found.wrong += [f"outbox {row}: not sent" for row in rows if row[2] != "sent"]
+        found.wrong += [
+            f"outbox {row}: not sent" for row in rows if row[2] not in ("sent", "merged")
+        ]
         by_rule: dict[int, list[tuple[int, int]]] = {}
         for rule, transition, ts in fired:
             by_rule.setdefault(rule, []).append((transition, ts))
@@ -217,6 +222,7 @@ class KillRun:
         found.counts["rules that fired"] = len(by_rule)
         found.counts["firings"] = len(fired)
         found.counts["outbox rows"] = len(rows)
+        found.counts["not told, with the reason"] = len(silent)
 
     def _arrivals(self, found: Account) -> None:
         """Every message arrived, and again only if a kill came while it was in flight."""
@@ -227,7 +233,15 @@ class KillRun:
         most: Counter[tuple[int, str]] = Counter()
         names: dict[tuple[int, str], str] = {}
         rows = self.read("SELECT id, chat_id, payload, alert_id, transition, attempts FROM outbox")
+        together = self._together()
         for row_id, chat_id, payload, alert_id, transition, attempts in rows:
+            if row_id in together:  # in a message that tells several: by its number there
+                texts = [text for (chat, text), n in arrived.items() if chat == chat_id and n]
+                if alert_id > 0 and not any(f"#{alert_id}" in text for text in texts):
+                    found.wrong.append(
+                        f"alert {alert_id} transition {transition}: LOST in a digest"
+                    )
+                continue
             key = (chat_id, _words(json.loads(payload)))
             least[key] += 1
             most[key] += 1 + self.flying[row_id]
@@ -242,6 +256,12 @@ class KillRun:
             max(0, arrived[key] - least[key]) for key in least
         )
         found.counts["lost"] = sum(least[key] - arrived[key] for key in lost)
+
+    def _together(self) -> set[int]:
+        """Rows whose message tells of several: those that were merged, what they went into, living messages."""
+        merged = self.read("SELECT id, merged_into FROM outbox WHERE merged_into IS NOT NULL")
+        living = self.read("SELECT id FROM outbox WHERE alert_id = -2")
+        return {row_id for pair in merged for row_id in pair} | {row_id for (row_id,) in living}
 
     def _logs(self, found: Account) -> None:
         """No trace of a fault, nothing set aside, nobody left behind."""
