@@ -12,7 +12,7 @@ run: setup
 	$(PY) -m bot
 
 test: setup
-	$(PY) -m pytest -n 2 -q -m "not soak" $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal -q -m "not soak" $(ARGS)
 
 lint: setup
 	$(PY) -m ruff check .

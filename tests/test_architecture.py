@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ ORDER = (
 HOME = {
     "ccxt": "exchanges",
     "picows": "exchanges",
+    "lark": "alerts",
+    "jinja2": "alerts",
+    "aiosmtplib": "alerts",
+    "oauthlib": "alerts",
     "python_socks": "exchanges",
     "aiohttp": "exchanges bot",
     "httpx": "exchanges alerts bot",
@@ -90,3 +95,9 @@ def test_scenarios_are_known_to_the_simulator_alone() -> None:
         if inside in path.parents or path == ROOT / "bot" / "local_market.py":
             continue
         assert not any("exchanges.local.simulator" in name for name in imported(path)), path
+
+
+def test_no_two_test_files_have_the_same_name() -> None:
+    """Tests are no packages: of two files with one name only the first is collected."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
