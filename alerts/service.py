@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alerts.caretaker import KEPT
-from alerts.conditions import is_simple, metrics_of, subjects_of
-from alerts.copying import about_coin, coin_of
+from alerts.conditions import metrics_of
+from alerts.copying import CoinLevels, about_coin, belongs, carried, coin_of, retold
 from alerts.kinds import kind_of
+from alerts.kinds.price import FIGURE as PRICE
 from alerts.language.names import MarketNames
 from alerts.lifecycle import CHAT_GONE, RENEWAL, snooze_end
 from alerts.limits import ACTIVE
 from alerts.maker import Maker, none_here
 from alerts.making import Asker, may
 from alerts.metrics import INTEREST, INTEREST_USD, Delisted
-from alerts.options import split_options
 from alerts.transfer import exported
 from alerts.trying import sample_signal, trial_row
 from alerts.types import EACH, AlertRule, Firing, RuleStatus
@@ -181,18 +181,27 @@ class AlertService(Maker):
         thread_id: int | None = None,
         update_id: int | None = None,
     ) -> View:
-        """The same rule about another symbol: every part of it, on the venue it is on."""
+        """The same rule about another symbol: every part of it, on the venue it is on.
+
+        CoinLevels, and nothing made, where a threshold is a price or a number of coins of the old one.
+        """
         rule = await self.owned(rule_id, asker)
-        words, names = rule.text.split()[1:], MarketNames(self._market, exchange)
-        coin_of(rule.condition, names, rule.text)
-        language = kind_of(rule.kind).language
+        names = MarketNames(self._market, exchange)
+        old = coin_of(rule.condition, names, rule.text)
+        kind = kind_of(rule.kind)
+        figures = kind.language.figures
         query = self._market.resolve(symbol, command=f"/alerts copy {rule_id} {{}}")
-        condition = about_coin(rule.condition, query, language.figures, names)
-        if is_simple(condition):
-            words[0] = names.words(subjects_of(condition)[0])
-        else:
-            options = split_options(words)[1]
-            words = language.rule_text(condition, options=options, names=names).split()
+        condition = about_coin(rule.condition, query, figures, names)
+        prices: tuple[float, float] | None = None
+        if query.base != old and belongs(condition, figures):
+            prices = await self._price(old, exchange), await self._price(query.base, exchange)
+            condition = carried(condition, figures, prices[1] / prices[0])
+        words = retold(rule, condition, kind.language, names)
+        if prices is not None:
+            made = kind.compile(tuple(words), self._market, exchange)
+            line = " ".join([f"/{kind.command}", *words])
+            carrying = await self._rule(rule.kind, made, asker, thread_id)
+            raise CoinLevels(carrying, line, (old, query.base), prices)
         return await self.create(
             rule.kind, words, asker, exchange=exchange,
             thread_id=rule.thread_id if thread_id is None else thread_id, update_id=update_id,
@@ -228,6 +237,19 @@ class AlertService(Maker):
             return [await self.owned(each, asker) for each in dict.fromkeys(rule_ids)]
         rules = await self._store.rules(chat_id=asker.chat_id)
         return [rule for rule in rules if may(rule, asker)]
+
+    async def _price(self, coin: str, exchange: str) -> float:
+        """The last price of a coin's market; UserError where none is known that a price alert would believe."""
+        found = self._market.one(coin, default_exchange=exchange, command="/alert {}")
+        try:
+            ticker = await self._market.ticker(found)
+        except SourceError as error:
+            ticker = None
+            logger.info("no price of %s to carry an alert by: %s", found.key, error)
+        if ticker is None or not ticker.last > 0 or self._clock.now() - ticker.ts > PRICE.fresh:
+            text = _("Its level belongs to its coin, and what {coin} costs is not known right now.")
+            raise UserError(text.format(coin=coin), f"/alert {coin}")
+        return ticker.last
 
     def _delisted(self, rule: AlertRule) -> bool:
         """Whether a part of it trades nowhere any more."""

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from alerts.copying import CoinLevels
+from alerts.kinds import kind_of
 from alerts.service import View
 from alerts.transfer import Imported
 from handlers import alert_cards as cards
-from handlers.alert_asking import asker, one_id
+from handlers.alert_asking import asker, one_id, wants_echo
+from handlers.alert_session import in_rows
 from handlers.app import App
 from handlers.base import Args, Button, Card, Reply
 from market.errors import UserError
@@ -41,7 +44,10 @@ async def imported(args: Args, app: App) -> Reply:
 
 
 async def copied(args: Args, app: App) -> Reply:
-    """`/alerts copy 12 ETH SOL`: the same alert about each of these; what stands against a coin is said."""
+    """`/alerts copy 12 ETH SOL`: the same alert about each of these; what stands against a coin is said.
+
+    A level that belongs to the old coin is carried by the price and armed by one more tap only.
+    """
     if len(args.words) < 3:
         raise UserError(_("Which alert, to which coins?"), "/alerts copy 12 ETH SOL")
     rule_id, coins = one_id(args.words[1:2]), _coins(args.words[2:])
@@ -55,11 +61,11 @@ async def copied(args: Args, app: App) -> Reply:
             ))  # fmt: skip
         except UserError as error:
             problems.append((coin, error))
-    if len(coins) == 1:
-        if problems:
-            raise problems[0][1]
+    if len(coins) == 1 and problems and not isinstance(problems[0][1], CoinLevels):
+        raise problems[0][1]
+    if len(coins) == 1 and made:
         return cards.armed(made[0], app.alerts.words, app.clock.now())
-    return _copies(rule_id, made, problems, app)
+    return _copies(rule_id, made, problems, args, app)
 
 
 def _coins(words: Sequence[str]) -> list[str]:
@@ -69,24 +75,47 @@ def _coins(words: Sequence[str]) -> list[str]:
 
 
 def _copies(
-    rule_id: int, made: Sequence[View], problems: Sequence[tuple[str, UserError]], app: App
+    rule_id: int,
+    made: Sequence[View],
+    problems: Sequence[tuple[str, UserError]],
+    args: Args,
+    app: App,
 ) -> Reply:
     words = app.alerts.words
     told = [f"#{each.rule.id} {words.sentence(each.rule)}" for each in made]
-    told += [f"{coin}: {error.text}" for coin, error in problems]
+    open_ones = [error for _coin, error in problems if isinstance(error, CoinLevels)]
+    for coin, error in problems:
+        if isinstance(error, CoinLevels):
+            told.append(f"{words.sentence(error.rule)}? ({error.moved})")
+        else:
+            told.append(f"{coin.upper()}: {error.text}")
     head = _("#{id} copied: {n} of {all}").format(
         id=rule_id, n=len(made), all=len(made) + len(problems)
     )
+    said = []
+    if made:
+        said.append(_("levels are those of #{id}; change one with /alerts edit").format(id=rule_id))
+    if open_ones:
+        coin = open_ones[0].coins[0]
+        head = head if made else _("#{id} is not copied yet").format(id=rule_id)
+        said.append(
+            _("a level of {coin} is carried by the price; nothing is armed before a tap").format(
+                coin=coin
+            )
+        )
+    arm = [_next(each, args, app) for each in open_ones]
     return Reply(
-        card=Card(
-            glyph="🔔", headline=head, reading="\n".join(told),
-            evidence=_("levels are those of #{id}; change one with /alerts edit").format(id=rule_id)
-            if made
-            else "",
-        ),
+        card=Card(glyph="🔔", headline=head, reading="\n".join(told), evidence="; ".join(said)),
         data={"made": [each.rule.id for each in made], "problems": [coin for coin, _e in problems]},
-        buttons=[[Button(text=_("🔔 My alerts"), command="/alerts")]],
-    )  # fmt: skip
+        buttons=[*in_rows(arm), [Button(text=_("🔔 My alerts"), command="/alerts")]],
+    )
+
+
+def _next(found: CoinLevels, args: Args, app: App) -> Button:
+    """A tap arms what was read just now, or shows each part of it first."""
+    shows = wants_echo(kind_of(found.rule.kind), found.line.split()[1:], args, app)
+    text = _("▶ Show {coin}") if shows else _("✅ Arm {coin}")
+    return Button(text=text.format(coin=found.coins[1]), command=found.line)
 
 
 def _card(found: Imported, app: App) -> Reply:

@@ -112,9 +112,9 @@ async def copy_to(rule: AlertRule, args: Args, app: App) -> Reply:
         card=Card(
             glyph="🔔", headline=_("Copy #{id} to which coin?").format(id=rule.id),
             reading=app.alerts.words.sentence(rule),
-            evidence=_("a tap arms the copy with the same levels; or type: {example}").format(
-                example=f"/alerts copy {rule.id} ETH SOL"
-            ),
+            evidence=_(
+                "a tap arms the copy; a price level is carried over and shown first; or type: {example}"
+            ).format(example=f"/alerts copy {rule.id} ETH SOL"),
         ),
         buttons=[*sessions.in_rows(keys), back],
     )  # fmt: skip

@@ -9,9 +9,11 @@ from alert_desk import CHAT, ME, OWNER, WALL, Desk
 from alert_market import ETH
 
 from alerts.conditions import leaves
+from alerts.copying import CoinLevels
 from alerts.service import LIMIT, Asker, View
 from alerts.types import Priority, Repeat, RuleStatus
 from market.errors import UserError
+from market.types import MINUTE
 
 OTHER = Asker(chat_id=CHAT, user_id=99)
 ADMIN = Asker(chat_id=CHAT, user_id=1, admin=True)
@@ -313,23 +315,73 @@ async def test_a_test_goes_the_way_of_a_firing_and_is_none(priced: Desk) -> None
 
 
 async def test_a_copy_is_the_same_about_another_coin(priced: Desk) -> None:
-    await priced.alert("price", "BTC above 95k once")
+    await priced.alert("when", "BTC moves 5% in 1h once")
     view = await priced.service.copy(1, "ETH", ME, exchange="binance")
     assert view.rule.id == 2
     assert view.rule.coin == "ETH"
+    assert view.rule.text.endswith("moves 5% in 1h once")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "line"),
+    [  # BTC is at 93,000 and ETH at 3,100: thirty to one
+        ("price", "BTC above 96k once", "/alert binance:ETH/USDT:USDT above 3200 once"),
+        ("price", "BTC > 90k", "/alert binance:ETH/USDT:USDT > 3000"),
+        ("oi", "BTC-PERP +50000", "/alert_oi ETH-PERP +1500000 1h"),
+        ("macd", "BTC macd > 30 4h", "/alert_macd binance:ETH/USDT:USDT macd(12,26,9) on 4h > 1"),
+        (
+            "when",
+            "BTC price > 90k and BTC funding > 0.03%",
+            "/alert_when binance:ETH/USDT:USDT price > 3000 and binance:ETH/USDT:USDT funding > 0.03%",
+        ),
+        ("when", "BTC rises 1500 in 1h", "/alert_when binance:ETH/USDT:USDT price rises 50 in 1h"),
+    ],
+)
+async def test_a_level_that_belongs_to_a_coin_is_carried_and_not_armed(
+    priced: Desk, kind: str, words: str, line: str
+) -> None:
+    priced.market.trade(3100.0, of=ETH)
+    await priced.alert(kind, words)
+    with pytest.raises(CoinLevels) as caught:
+        await priced.service.copy(1, "ETH", ME, exchange="binance")
+    assert caught.value.line == line
+    assert caught.value.moved == "BTC 93,000 → ETH 3,100"
+    assert len(await priced.service.of_chat(CHAT)) == 1
+    command, _space, rest = line.partition(" ")
+    armed = await priced.alert(
+        "price" if command == "/alert" else command.removeprefix("/alert_"), rest
+    )
+    assert armed.rule.condition == caught.value.rule.condition
+
+
+async def test_the_same_coin_elsewhere_keeps_its_levels(priced: Desk) -> None:
+    await priced.alert("price", "BTC above 95k once")
+    view = await priced.service.copy(1, "BTC bybit", ME, exchange="binance")
     assert view.rule.text.endswith("above 95000 once")
+    assert view.rule.text.startswith("/alert bybit:")
+
+
+async def test_without_both_prices_no_level_is_carried(priced: Desk) -> None:
+    await priced.alert("price", "BTC above 95k")
+    with pytest.raises(UserError, match="what OI costs is not known") as caught:
+        await priced.service.copy(1, "OI", ME, exchange="binance")
+    assert not isinstance(caught.value, CoinLevels)
+    priced.market.trade(3100.0, of=ETH)
+    priced.clock.advance(15 * MINUTE + 1)
+    with pytest.raises(UserError, match="what BTC costs is not known"):
+        await priced.service.copy(1, "ETH", ME, exchange="binance")
 
 
 @pytest.mark.parametrize(
     ("words", "copy"),
     [
         (
-            "(BTC price > 90k and BTC oi rises 3% in 15m) for 3m once",
-            "(binance:ETH/USDT:USDT price > 90000 and ETH-PERP open interest rises 3% in 15m) for 3m once",
+            "(BTC rsi > 70 and BTC oi rises 3% in 15m) for 3m once",
+            "and ETH-PERP open interest rises 3% in 15m) for 3m once",
         ),
         (
-            'BTC price < 90k then BTC price > 91k within 30m note "mind it"',
-            "binance:ETH/USDT:USDT price",
+            'BTC rsi < 30 then BTC rsi > 50 within 30m note "mind it"',
+            "binance:ETH/USDT:USDT rsi",
         ),
         ("btc moves 5% in 1h", "binance:ETH/USDT:USDT"),
     ],

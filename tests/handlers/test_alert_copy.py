@@ -9,7 +9,7 @@ from alert_shop import CHAT, VIEWER, Shop, body, button, fits, texts
 from handlers.base import Button
 from market.errors import UserError
 
-PARTS = "/alert_when BTC price > 95k and BTC oi rises 3% in 15m"
+PARTS = "/alert_when BTC rsi > 70 and BTC oi rises 3% in 15m"
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ async def test_several_coins_are_answered_one_by_one(shop: Shop) -> None:
     assert done.card is not None
     assert done.card.headline == "#1 copied: 2 of 3"
     told = done.card.reading.splitlines()
-    assert told[0].startswith("#2 ETH perp price is above 95,000.0 and ETH open interest")
-    assert told[1].startswith("#3 OI perp price is above 95,000.0")
+    assert told[0].startswith("#2 ETH perp 1-hour RSI (14) is above 70")
+    assert told[1].startswith("#3 OI perp 1-hour RSI (14) is above 70")
     assert told[2].startswith("NOCOIN: ")
     assert len(await shop.desk.service.of_chat(CHAT)) == 3
     again = await shop.say("/alerts copy 1 eth OI", update_id=3)
@@ -54,3 +54,31 @@ async def test_a_copy_is_made_by_who_may_and_says_what_it_needs(shop: Shop) -> N
     with pytest.raises(UserError, match="role"):
         await shop.say("/alerts copy 1 ETH", person=VIEWER)
     assert len(await shop.desk.service.of_chat(CHAT)) == 1
+
+
+async def test_a_price_is_never_armed_of_another_coin(shop: Shop) -> None:
+    await shop.say("/alert BTC above 95k", update_id=5)
+    asked = await shop.say("/alerts copy 2 ETH", update_id=6)
+    assert fits(asked)
+    assert asked.card is not None
+    assert asked.card.headline == "#2 is not copied yet"
+    assert "ETH perp price crosses above 3,161.2? (BTC 93,310 → ETH 3,105)" in body(asked)
+    assert len(await shop.desk.service.of_chat(CHAT)) == 2
+    done = await shop.press(button(asked, "✅ Arm ETH"), update_id=7)
+    assert "#3 armed" in body(done)
+    assert "3,161.2" in body(done)
+
+
+async def test_parts_with_a_price_are_shown_before_they_are_armed(shop: Shop) -> None:
+    line = "/alert_when BTC price > 95k and BTC oi rises 3% in 15m"
+    await shop.press(button(await shop.say(line), "✅ Arm"), update_id=5)
+    asked = await shop.say("/alerts copy 2 eth oi nocoin", update_id=6)
+    assert fits(asked)
+    assert asked.card is not None
+    assert asked.card.headline == "#2 is not copied yet"
+    assert texts(asked)[:2] == ["▶ Show ETH", "▶ Show OI"]
+    assert "NOCOIN: " in body(asked)
+    shown = await shop.press(button(asked, "▶ Show ETH"), update_id=7)
+    assert "3,161.2" in body(shown)
+    assert len(await shop.desk.service.of_chat(CHAT)) == 2
+    assert "#3 armed" in body(await shop.press(button(shown, "✅ Arm"), update_id=8))
