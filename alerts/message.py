@@ -269,9 +269,17 @@ class Message:
         parts.append(_(reading.kind.value) if reading is not None else _("observed"))
         if signal.rule.severity is not Severity.WARNING:
             parts.append(_(str(signal.rule.severity)))
-        if not is_simple(signal.rule.condition) or signal.rule.subjects:
+        if not self._says_its_level(signal, leaf):
             parts.append(_("rule {text}").format(text=words.short(signal.rule)))
         return fmt.SEPARATOR.join(parts)
+
+    def _says_its_level(self, signal: Signal, leaf: Leaf) -> bool:
+        """Whether the headline holds the whole rule: what it was against, and that there is no other part."""
+        if not is_simple(signal.rule.condition) or signal.rule.subjects or isinstance(leaf, Rise):
+            return False
+        if isinstance(leaf, Event):
+            return leaf.level == 0
+        return self._words.figure_of(leaf.metric).unit is not Unit.RATIO
 
     def _chart(self, signal: Signal, instrument: str, headline: str) -> Payload:
         """What to draw: the instrument and the candle of the firing."""

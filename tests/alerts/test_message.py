@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.describe import Words
-from alerts.figures import Figure, Unit
+from alerts.figures import Figure, How, Unit
 from alerts.kinds import FIGURES, KINDS
 from alerts.message import Message
 from alerts.shown import SIGMA
@@ -24,6 +24,7 @@ from alerts.types import (
     Metric,
     Op,
     OutboxRow,
+    Rise,
     Sample,
     Severity,
     Signal,
@@ -69,6 +70,20 @@ def test_every_figure_is_told_with_its_unit_its_age_and_how_it_is_known(figure: 
     assert "None" not in body["headline"] + body["reading"] + body["evidence"]
     assert body.keys() >= FIELDS
     assert html(body)
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda f: f.name)
+def test_every_firing_says_what_it_was_against(figure: Figure) -> None:
+    words = Words(LISTED)
+    asked: list[Cross | State | Event | Rise] = [leaf_of(figure, level_of(figure))]
+    if How.CHANGE in figure.hows:
+        asked.append(rise(figure.name, 0.03))
+    for leaf in asked:
+        body = said(fired(rule(leaf), level_of(figure) * 1.01))
+        plain = isinstance(leaf, Cross | State) and figure.unit is not Unit.RATIO
+        if plain:
+            assert words.level(leaf) in body["headline"]
+        assert (f"rule {words.short(rule(leaf))}" in body["evidence"]) is not plain
 
 
 def test_a_composite_tells_the_value_of_each_part_the_tipping_one_first() -> None:
