@@ -135,7 +135,8 @@ def _step(
             return Step(armed=True, side=side, hit=change if met and (may_fire or learn) else None)
         case Event() as condition:
             side = 1 if is_beyond(condition, sample.value) else -1
-            tells = may_fire and is_news(condition, sample)
+            untold = is_untold(sample.began, state.fired_ts)
+            tells = may_fire and is_news(condition, sample, untold=untold)
             return Step(armed=True, side=side, hit=sample.value if tells else None)
 
 
@@ -167,9 +168,19 @@ def is_beyond(condition: Cross | State | Event, value: float) -> bool:
     return distance > slack
 
 
-def is_news(condition: Event, sample: Sample) -> bool:
-    """Whether what happened is beyond the level, and was not when it was told before: it may only have grown."""
+def is_untold(began: int | None, fired_ts: int) -> bool:
+    """Whether a rule has been silent since a happening began; `fired_ts` is 0 of one that never fired."""
+    return began is not None and fired_ts < began
+
+
+def is_news(condition: Event, sample: Sample, *, untold: bool = False) -> bool:
+    """Whether what happened is beyond the level, and was not when it was told before: it may only have grown.
+
+    For a rule that rested, or was not there, when it began it is news while it grows (`untold`).
+    """
     value = sample.value
+    if untold:
+        return is_beyond(condition, value)
     before = value
     if sample.low is not None and sample.low < value:
         before = sample.low

@@ -210,6 +210,8 @@ class Sample:
     `since`: the extremes are those of (since, ts]; a rule that was looked at later than `since` cannot use them.
     `rebased`: the metric is made of other parts than before (a venue came or went); sides are learnt anew from
     this sample, and nothing fires on it.
+    `began`: of a happening that goes on, when it began; `low` (or `high`) is then how large it was when it was told
+    before. A rule that has not fired since (it rested, or was not there) has not told of it yet.
     """
 
     ts: int
@@ -219,6 +221,7 @@ class Sample:
     bar_ts: int = 0
     since: int | None = None
     rebased: bool = False
+    began: int | None = None
     reading: Reading[float] | None = None
     extra: Mapping[str, Reading[float]] = field(
         default_factory=dict

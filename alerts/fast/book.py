@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alerts.engine import is_untold
 from alerts.fast import burst, sleep
 from alerts.fast.changes import Changes
 from alerts.fast.fired import Fired
@@ -292,6 +293,9 @@ class Book:
             armed, side, hit = self._rise(slot, moment, learn=learn, may=may)
         else:
             now = moment.range_for(moment.joined.get(slot, moment.before))
+            began = moment.made.began if is_event and moment.made is not None else None
+            if is_untold(began, fired_ts):
+                now = (moment.value,) * 3
             level, rearm = rules.levels[slot], rules.rearms[slot]
             armed, side, hit = step(terms, level, rearm, now, was, learn=learn, may=may)
         rules.values.pop(slot, None)

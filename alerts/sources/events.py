@@ -1,13 +1,15 @@
 """Things that happen: liquidations as the streams bring them, and what the monitors find.
 
 Each sample is one happening. A happening that goes on and grows is told again with `low` (of what is below 0:
-`high`) at the size that was told before: a rule it exceeded then has heard of it. What is told of one metric is
-told at moments that rise, so that two prints of one millisecond both count; when it happened stands in the reading.
+`high`) at the size that was told before: a rule it exceeded then has heard of it; one that rested since the
+happening `began` hears of it now. What is told of one metric is told at moments that rise, so that two prints of
+one millisecond both count; when it happened stands in the reading.
 """
 
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from alerts.monitors.kinds.anomaly import NAMES as UNUSUAL
 from alerts.monitors.kinds.base import Finding
@@ -45,6 +47,15 @@ RANKS = (
 REGIMES = {each: SHOWN["regime"][float(rank)] for rank, each in enumerate(RANKS, 1)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What is known of a happening: when it began, when it was seen last, the largest size that was told."""
+
+    began: int
+    ts: int
+    size: float | None = None
+
+
 class Events:
     """Turns events into samples of those metrics that somebody wants."""
 
@@ -52,7 +63,7 @@ class Events:
         self.wanted: frozenset[Metric] = frozenset()
         self.bad = 0  # events without a usable size
         self._names: frozenset[str] = frozenset()
-        self._told: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
+        self._told: OrderedDict[tuple[str, ...], _Told] = OrderedDict()
         self._last: dict[Metric, int] = {}
 
     def follow(self, metrics: Iterable[Metric]) -> None:
@@ -117,8 +128,7 @@ class Events:
         if before is None:
             return []
         reading, extra = _evidence(finding, value, side)
-        size = before[0] if before else None
-        return [(m, self._sample(m, finding.ts, value, reading, extra, size)) for m in metrics]
+        return [(m, self._sample(m, finding.ts, value, reading, extra, before)) for m in metrics]
 
     def _metrics(self, name: str, coin: str, key: str, side: str) -> list[Metric]:
         """The wanted ones this is a case of: of the coin or of the instrument, of its side or of both."""
@@ -130,33 +140,37 @@ class Events:
         made = [Metric(subject=s, name=name, param=p) for s in subjects for p in params]
         return [each for each in made if each in self.wanted]
 
-    def _grown(self, finding: Finding, value: float) -> tuple[float, ...] | None:
-        """() of a new happening, the size told before of one that grew; None where nothing is new."""
+    def _grown(self, finding: Finding, value: float) -> _Told | None:
+        """What was told of it before, with no size where it is a new happening; None where nothing is new."""
         place = (finding.kind, finding.key, finding.side, _happening(finding))
         told = self._told.get(place)
         apart = AGAIN if finding.event else APART.get(finding.kind, MINUTE)
-        if told is not None and finding.ts - told[0] <= apart:
-            if abs(value) <= abs(told[1]):
-                self._told[place] = (finding.ts, told[1])  # it goes on
-                self._told.move_to_end(place)
-                return None
-            before: tuple[float, ...] = (told[1],)
-        else:
-            before = ()
-        self._told[place] = (finding.ts, value)
+        before = _Told(began=finding.ts, ts=finding.ts)
+        if told is not None and finding.ts - told.ts <= apart:
+            before = told
+        size = before.size
+        grew = size is None or abs(value) > abs(size)
+        self._told[place] = _Told(
+            began=before.began, ts=finding.ts, size=value if grew else size
+        )  # what has not grown goes on
         self._told.move_to_end(place)
+        if not grew:
+            return None
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
         return before
 
     def _sample(
         self, metric: Metric, ts: int, value: float, reading: Reading[float],
-        extra: Mapping[str, Reading[float]], before: float | None = None,
+        extra: Mapping[str, Reading[float]], before: _Told | None = None,
     ) -> Sample:  # fmt: skip
         at = max(ts, self._last.get(metric, 0) + 1)
         self._last[metric] = at
-        low, high = (before, None) if value > 0 else (None, before)
-        return Sample(ts=at, value=value, low=low, high=high, reading=reading, extra=extra)
+        size, began = (None, None) if before is None else (before.size, before.began)
+        low, high = (size, None) if value > 0 else (None, size)
+        return Sample(
+            ts=at, value=value, low=low, high=high, began=began, reading=reading, extra=extra
+        )
 
 
 class EventSource:

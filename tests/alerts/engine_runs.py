@@ -308,11 +308,21 @@ class Run:
             since = chance.choice((None, side.ts, side.ts, side.ts - 1, ts - 1))
         if metric == WHALE and side.ts and chance.random() < 0.3 and not side.tickable:
             ts = side.ts
+        began = None
+        if metric == WHALE and chance.random() < 0.5:
+            began = max(1, ts - chance.choice((0, 1, 1000, 60_000, 400_000)))
         rebased = chance.random() < 0.03
         if side.tickable and metric not in BARRED and chance.random() < 0.05:
             ts = side.ts
         return Sample(
-            ts=ts, value=value, low=low, high=high, bar_ts=bar, since=since, rebased=rebased
+            ts=ts,
+            value=value,
+            low=low,
+            high=high,
+            bar_ts=bar,
+            since=since,
+            rebased=rebased,
+            began=began,
         )
 
     def _compare(self, what: str, fast: Iterable[object], naive: list[Found]) -> None:

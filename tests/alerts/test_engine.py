@@ -175,6 +175,21 @@ def test_events_of_one_moment_are_all_judged_and_one_is_told() -> None:
     assert evaluate(prints, state, same, 10)[1] == []
 
 
+def grown(ts: int, value: float, before: float | None, began: int) -> Sample:
+    return Sample(ts=ts, value=value, low=before, began=began)
+
+
+def test_what_began_in_the_cooldown_is_told_once_when_it_grows_after_it() -> None:
+    prints = rule(Event(metric=METRIC, level=5.0), cooldown=10)
+    first = [Sample(ts=1, value=6.0, began=1)]
+    rested = [grown(5, 7.0, None, 5), grown(8, 8.0, 7.0, 5)]
+    after = [grown(12, 9.0, 8.0, 5), grown(30, 10.0, 9.0, 5)]
+    assert fired(prints, [*first, *rested, *after]) == [1, 12], "told at 12, and at 30 it only grew"
+    heard = [grown(3, 7.0, 6.0, 1), grown(15, 9.0, 7.0, 1)]
+    assert fired(prints, [*first, *heard]) == [1], "the one that was told only grew"
+    assert fired(prints, after) == [12], "a rule that was made meanwhile hears of it as it grows"
+
+
 def test_a_composite_is_no_leaf() -> None:
     whole = rule(AllOf(parts=(above(), above(101.0))))
     with pytest.raises(TypeError, match="AllOf"):

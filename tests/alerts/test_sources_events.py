@@ -264,3 +264,17 @@ def test_the_monitors_tell_every_finding_before_they_judge_it() -> None:
     judge.on_findings.append(lambda found: told.extend(each.size for each in found))
     judge.take([], View(), 0)  # type: ignore[arg-type]
     assert told == [1.0, 2.0]
+
+
+def test_a_happening_says_when_it_began_and_another_one_begins_anew() -> None:
+    metric = Metric(subject="*:BTC", name="cascade")
+    made = events(metric)
+
+    def seen(second: int, size: float) -> list[tuple[float | None, int | None]]:
+        row = finding("cascade", START + second * 1000, size, key="BTC", side="long")
+        return [(s.low, s.began) for _m, s in made.take_findings([row])]
+
+    assert seen(0, 6e5) == [(None, START)]
+    assert seen(30, 6e5) == [], "it goes on"
+    assert seen(60, 9e5) == [(6e5, START)]
+    assert seen(200, 5e5) == [(None, START + 200_000)]
