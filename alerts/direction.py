@@ -4,7 +4,7 @@ from alerts.conditions import leaves
 from alerts.types import Condition, Event, Leaf, Not, Op, Rise
 
 DIRECTED = frozenset(
-    {"price", "delta", "cvd_share", "cvd_slope", "macd", "ma_distance", "vwap_distance"}
+    {"price", "close", "delta", "cvd_share", "cvd_slope", "macd", "ma_distance", "vwap_distance"}
 )
 
 

@@ -35,6 +35,7 @@ GLYPHS = {Severity.INFO: "🔔", Severity.WARNING: "🔔", Severity.CRITICAL: "�
 PICTURE = "15m"  # candle of a picture where the kind has none
 SNOOZES = ("15m", "1h", "tomorrow")
 BESIDE = {"count": "liquidations", "prints": "trades", "distance": "from the price"}
+PRICES = frozenset({"price", "close"})  # a level of these is drawn into the picture
 LEGS = 8  # lines about parts in one message
 Payload = dict[str, Any]
 
@@ -288,7 +289,7 @@ class Message:
         step = TIMEFRAMES[timeframe]
         bar = signal.sample.bar_ts or (signal.sample.ts - 1) // step * step
         level = None
-        if isinstance(leaf, Cross | State) and leaf.metric.name == "price":
+        if isinstance(leaf, Cross | State) and leaf.metric.name in PRICES:
             level = leaf.level
         data = {
             "instrument": instrument, "timeframe": timeframe, "bar_ts": bar, "alert_id": rule.id,

@@ -9,7 +9,7 @@ from alerts.types import Condition, Cross, Event, Leaf, Metric, Not, Op, Rise, S
 
 STEP = 0.10  # of a threshold
 NEAR = 0.01  # of a price level: ten percent away is another rule
-NEARBY = frozenset({"price"})
+NEARBY = frozenset({"price", "close"})
 DIGITS = 4  # of a threshold as it is typed again
 EXACT = 6  # of a price level
 

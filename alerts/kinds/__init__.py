@@ -8,6 +8,7 @@ from alerts.kinds.bb import Bollinger
 from alerts.kinds.blind import Blind
 from alerts.kinds.book import Book
 from alerts.kinds.cascade import Cascade
+from alerts.kinds.close import Close
 from alerts.kinds.cluster import Cluster
 from alerts.kinds.correlation import Correlation
 from alerts.kinds.crash import Crash
@@ -38,7 +39,7 @@ from alerts.kinds.when import When
 from alerts.language.rules import Language
 
 _CLASSES: tuple[type[Kind], ...] = (
-    Price, Move, Volume, Turnover, Delta, Cvd, Divergence, Whale, OpenInterest, Funding, Premium,
+    Price, Close, Move, Volume, Turnover, Delta, Cvd, Divergence, Whale, OpenInterest, Funding, Premium,
     Liquidation, Liquidations, Cascade, Cluster, Book, Wall, Rsi, Macd, Bollinger, Average,
     Stochastic, Ichimoku, Atr, Vwap, Crash, Anomaly, Regime, Correlation, Listing, Blind, Report,
     When,

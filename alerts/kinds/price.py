@@ -86,15 +86,7 @@ class Price(Kind):
 
     def presets(self, coin: str, price: float | None) -> Sequence[Preset]:
         """Round levels a little and a lot away; none where the price is not known."""
-        if price is None or not price > 0:
-            return []
-        made = []
-        for away in AWAY:
-            level = number_text(float(f"{price * (1 + away):.3g}"))
-            word = "above" if away > 0 else "below"
-            label = f"{word} {level} ({away * 100:+.0f}%)"
-            made.append(Preset(label=label, command=f"/alert {coin} {word} {level}"))
-        return made
+        return levels_around(f"/alert {coin}", price, ("",), AWAY)
 
     def shifted(self, words: Words, *, tighter: bool) -> Words:
         """The level one percent farther, or nearer; upwards is farther unless the alert looks down."""
@@ -106,6 +98,22 @@ class Price(Kind):
         level = float(parts[place + 1]) * (1 + STEP * (1 if tighter is not down else -1))
         parts[place + 1] = number_text(float(f"{level:.6g}"))
         return tuple(parts)
+
+
+def levels_around(
+    command: str, price: float | None, ends: Sequence[str], away: Sequence[float]
+) -> list[Preset]:
+    """`command` with round levels so far (fractions) from the price, each with every one of `ends`."""
+    if price is None or not price > 0:
+        return []
+    made = []
+    for end in ends:
+        for part in away:
+            level = number_text(float(f"{price * (1 + part):.3g}"))
+            word = "above" if part > 0 else "below"
+            label = f"{word} {level}{end} ({part * 100:+.0f}%)"
+            made.append(Preset(label=label, command=f"{command} {word} {level}{end}"))
+    return made
 
 
 def _crossing(metric: Metric, op: Op, level: float) -> Cross:

@@ -219,6 +219,10 @@ RECIPES: Mapping[str, Recipe] = {
         needed=_slots_needed, series=_volume_z, unit="deviations", before=True,
         undefined=_("no volume, or no spread, to compare"),
     ),
+    "close": Recipe(
+        needed=_always(1), series=lambda row, _metric: [each.close for each in row], unit="price",
+        undefined=_STILL,
+    ),
     "rsi": Recipe(needed=_warm, series=_rsi, unit="points", undefined=_STILL),
     "macd": Recipe(needed=_macd_needed, series=_macd, unit="price", undefined=_STILL),
     "bollinger": Recipe(

@@ -85,6 +85,8 @@ CASES: list[tuple[str, str, Condition]] = [
     ("book", "BTC above 75% for 10s",
      For(part=State(metric=metric("imbalance"), op=Op.ABOVE, level=0.75), duration=10_000)),
     ("wall", "BTC bid above $10m", Event(metric=metric("wall", param="bid"), level=1e7)),
+    ("close", "BTC above 95k 4h", above(metric("close", timeframe="4h"), 95_000.0, 94_905.0)),
+    ("close", "BTC below 90k", below(metric("close", timeframe="1h"), 90_000.0, 90_090.0)),
     ("rsi", "BTC above 70 1h", above(metric("rsi", timeframe="1h", param="14"), 70.0, 68.0)),
     ("rsi", "BTC below 30 4h", below(metric("rsi", timeframe="4h", param="14"), 30.0, 32.0)),
     ("macd", "BTC above 0 4h", above(metric("macd", timeframe="4h", param="12,26,9"), 0.0, None)),

@@ -184,6 +184,13 @@ def test_distances_from_a_simple_average_and_from_the_bands_match_the_batch_answ
         assert sample.value == pytest.approx((part[-1] - (mean - width)) / (2 * width), abs=1e-6)
 
 
+def test_a_close_is_of_closed_candles_and_no_wick_counts() -> None:
+    rows = walk(40)
+    made = samples_of(metric("close"), BTC, rows, rows[-1].ts + BAR - 1, 0)
+    assert [(s.bar_ts, s.value) for s in made] == [(c.ts, c.close) for c in rows[:-1]]
+    assert all(s.low is None and s.high is None for s in made)
+
+
 def test_the_vwap_is_of_the_utc_day_and_unknown_before_its_first_candle() -> None:
     rows = walk(150, start=START + 90 * BAR)
     made = samples_of(metric("vwap_distance"), BTC, rows, rows[-1].ts + BAR, 0)

@@ -68,6 +68,8 @@ FIGURES = (
             param="12,26,9", signed=True),
     _figure("bollinger", "bollinger, %b", Unit.SCORE, INSTRUMENT, timeframes=TIMED, timeframe="1h", param="20,2",
             signed=True, band=0.05),
+    _figure("close", "close, closes, closing price, close price", Unit.PRICE, INSTRUMENT, timeframes=TIMED,
+            timeframe="1h", rearm=0.001, low=0.0),
     _figure("ma_distance", "ma, moving average", Unit.FRACTION, INSTRUMENT, timeframes=TIMED, timeframe="1h",
             param="sma50", params=("sma20", "sma50", "sma200", "ema20", "ema50", "ema200"), signed=True, band=0.001),
     _figure("stochastic", "stochastic, stoch", Unit.SCORE, INSTRUMENT, timeframes=TIMED, timeframe="1h",

@@ -60,6 +60,9 @@ def rules(choices: tuple[str, ...]) -> list[Condition]:
         ("SOL correlation ETH below 0.6", "(x< SOL correlation@1h#ETH 0.6)"),
         ("BTC ma ema200 above 0% 4h", "(x> BTC ma_distance@4h#ema200 0)"),
         ("BTC bollinger above 1 4h", "(x> BTC bollinger@4h#20,2 1)"),
+        ("btc closes above 95k on the 4h", "(x> BTC close@4h 95000)"),
+        ("BTC 4h candle closes below 90k", "(x< BTC close@4h 90000)"),
+        ("BTC daily close > 95k", "(> BTC close@1d 95000)"),
     ],
 )
 def test_the_words_behind_a_command_are_the_same_rule(short: str, meaning: str) -> None:
