@@ -54,6 +54,23 @@ def with_parts(condition: Condition, change: Callable[[Condition], Condition]) -
     return condition
 
 
+def denied(condition: Condition, leaf: Leaf) -> bool:
+    """Whether a part is waited for not to hold: it stands below an odd number of nots.
+
+    Of a rule over several instruments `leaf` may be about any of them.
+    """
+    alike = replace(leaf, metric=replace(leaf.metric, subject=EACH))
+    return any(odd and each in (leaf, alike) for each, odd in _by_sign(condition, odd=False))
+
+
+def _by_sign(condition: Condition, *, odd: bool) -> Iterator[tuple[Leaf, bool]]:
+    if isinstance(condition, Cross | State | Rise | Event):
+        yield condition, odd
+        return
+    for part in parts_of(condition):
+        yield from _by_sign(part, odd=odd is not isinstance(condition, Not))
+
+
 def mirrored(condition: Condition) -> Rise | None:
     """The first half of a change by as much the one way or the other; None of anything else."""
     if not isinstance(condition, AnyOf) or len(condition.parts) != 2:

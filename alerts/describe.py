@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from alerts.conditions import about, leaves
+from alerts.conditions import about, denied, leaves
 from alerts.figures import Figure, Unit
 from alerts.kinds import FIGURES
 from alerts.progress import Progress, progress_of
@@ -330,12 +330,14 @@ class Words:
         """How near the newest sample is; for a rule of several parts, how near its `legs` are."""
         return progress_of(self, rule, state, samples, legs)
 
-    def leg(self, leg: Leg, problem: str = "") -> str:
+    def leg(self, leg: Leg, problem: str = "", *, rule: AlertRule | None = None) -> str:
         """`✓ BTC open interest +3.10 % in 15 m (rises by 3.00 %)`: one part as it stands.
 
-        `problem`: why its figure is not known.
+        `problem`: why its figure is not known. `rule`: whose part it is; one that is not to hold is marked so.
         """
         leaf = leg.leaf
+        turned = rule is not None and denied(rule.condition, leaf)
+        asked = _("not: {asked}").format(asked=self.asked(leaf)) if turned else self.asked(leaf)
         what = f"{self.what(leaf.metric)} {self.name(leaf.metric, change=isinstance(leaf, Rise))}"
         if leg.value is None:
             why = f": {why_not(problem)}" if problem else ""
@@ -343,12 +345,12 @@ class Words:
                 why = _(": not known {window} ago").format(window=fmt.duration(leaf.metric.window))
             text = _("? {what} n/a{why} ({asked})")
             if isinstance(leaf, Event) and not problem:
-                text = _("✗ {what} none yet ({asked})")
-            return text.format(what=what, why=why, asked=self.asked(leaf))
+                text = _("{mark} {what} none yet ({asked})")
+            return text.format(mark="✓" if turned else "✗", what=what, why=why, asked=asked)
         value = self.leg_value(leg)
-        mark = "✓" if leg.met else "✗"
+        mark = "✓" if leg.met is not turned else "✗"
         return _("{mark} {what} {value} ({asked})").format(
-            mark=mark, what=what, value=value, asked=self.asked(leaf)
+            mark=mark, what=what, value=value, asked=asked
         )
 
     def leg_value(self, leg: Leg) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from alerts.conditions import is_simple, leaves
@@ -195,7 +195,7 @@ class Message:
                 _("Late: it was true by {at}, when I was not looking all the time.").format(at=at)
             )
         lines.append(self._detail(signal, {**signal.sample.extra, **detail}))
-        lines += self._legs(signal.legs)
+        lines += self._legs(signal)
         rule = signal.rule
         if rule.note:
             lines.append(self._note(signal, now))
@@ -223,11 +223,12 @@ class Message:
             )
         return ""
 
-    def _legs(self, legs: Sequence[Leg]) -> list[str]:
+    def _legs(self, signal: Signal) -> list[str]:
         """Every part of a composite with its value; nothing where there is only one."""
+        legs, rule = signal.legs, signal.rule
         if len(legs) < 2:
             return []
-        lines = [self._words.leg(leg) for leg in legs[:LEGS]]
+        lines = [self._words.leg(leg, rule=rule) for leg in legs[:LEGS]]
         more = len(legs) - LEGS
         return [*lines, _("and {n} more parts").format(n=more)] if more > 0 else lines
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alerts.conditions import denied
 from alerts.engine import change_at, is_beyond
 from alerts.figures import Figure, Unit
 from alerts.shown import INSTEAD, SIGMA
@@ -138,7 +139,10 @@ def _several(words: "Words", condition: Condition, legs: Sequence[Leg]) -> Progr
     if not legs:
         return UNKNOWN
     parts = {leg.leaf: leg for leg in legs}
-    held = sum(leg.met for leg in parts.values())
+    held = sum(
+        leg.value is not None and leg.met is not denied(condition, leaf)
+        for leaf, leg in parts.items()
+    )
     if all(isinstance(leg.leaf, Event) for leg in parts.values()):
         return Progress(now=_("none yet"), note=_("waiting"), left=None)
     unknown = sum(leg.value is None and not isinstance(leg.leaf, Event) for leg in parts.values())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from alerts.conditions import is_simple, leaves
+from alerts.conditions import denied, is_simple, leaves
 from alerts.describe import Words
 from alerts.legs import leg_of
 from alerts.lifecycle import Phase, Standing, phase_words, standing
@@ -189,7 +189,7 @@ def by_coin(views: Sequence[View]) -> list[View]:
 def trial(view: View, wall: int, zone: str = "UTC") -> Trial:
     """Whether a rule would fire now, and why not."""
     reasons = []
-    missing = tuple(leg for leg in view.legs if not leg.met)
+    missing = tuple(leg for leg in view.legs if leg.met is denied(view.rule.condition, leg.leaf))
     holds = view.progress.met
     beyond = holds and isinstance(view.rule.condition, Cross)
     quiet = (Phase.ARMED, Phase.INACTIVE, *([Phase.WAITING] if beyond else []))

@@ -86,7 +86,10 @@ def lines(view: View, words: Words) -> list[str]:
 
 def parts(view: View, words: Words) -> list[str]:
     """Each part as it stands, with its own reason where it is not known."""
-    return [words.leg(leg, view.why.get(leg.leaf.metric, "")) for leg in view.legs[:LEGS]]
+    return [
+        words.leg(leg, view.why.get(leg.leaf.metric, ""), rule=view.rule)
+        for leg in view.legs[:LEGS]
+    ]
 
 
 def _altogether(view: View) -> list[str]:

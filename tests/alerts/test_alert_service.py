@@ -11,7 +11,7 @@ from alert_market import ETH
 from alerts.conditions import leaves
 from alerts.copying import CoinLevels
 from alerts.service import LIMIT, Asker, View
-from alerts.types import Priority, Repeat, RuleStatus
+from alerts.types import Priority, Repeat, RuleStatus, State
 from market.errors import UserError
 from market.types import MINUTE
 
@@ -297,6 +297,15 @@ async def test_whether_it_would_fire_is_answered_part_by_part(priced: Desk) -> N
     assert "no trade" in trials[3].reasons[0]
     await priced.service.pause([2], ME)
     assert (await priced.service.would_fire(2, ME)).reasons == ("paused",)
+
+
+async def test_what_is_missing_of_a_rule_with_not_is_what_holds(priced: Desk) -> None:
+    await priced.alert("when", "BTC price > 90k and not BTC price > 91k")
+    found = await priced.service.would_fire(1, ME)
+    assert [leg.leaf.level for leg in found.missing if isinstance(leg.leaf, State)] == [91_000]
+    await priced.alert("when", "BTC price > 90k and not BTC price > 95k")
+    found = await priced.service.would_fire(2, ME)
+    assert (found.holds, found.missing) == (True, ())
 
 
 async def test_a_test_goes_the_way_of_a_firing_and_is_none(priced: Desk) -> None:

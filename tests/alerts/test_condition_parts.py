@@ -1,11 +1,12 @@
 """Conditions as trees: their parts, the same of other parts, and a change that counts either way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from alerts.conditions import leaves, mirrored, parts_of, with_parts
-from alerts.types import AllOf, AnyOf, Condition, Cross, For, Metric, Not, Op, Rise, Then
+from alerts.conditions import denied, leaves, mirrored, parts_of, with_parts
+from alerts.types import EACH, AllOf, AnyOf, Condition, Cross, For, Metric, Not, Op, Rise, Then
 
 PRICE = Metric(subject="binance:BTC/USDT:USDT", name="price", window=900_000)
 ONE = Cross(metric=PRICE, op=Op.ABOVE, level=95_000.0)
@@ -32,6 +33,14 @@ def test_a_leaf_has_no_parts() -> None:
     assert parts_of(ONE) == ()
     assert with_parts(ONE, lambda _part: NEW) is ONE
     assert list(leaves(ONE)) == [ONE]
+
+
+def test_a_part_below_an_odd_number_of_nots_is_not_to_hold() -> None:
+    tree = AllOf(parts=(ONE, Not(part=For(part=TWO, duration=60_000))))
+    assert (denied(tree, ONE), denied(tree, TWO), denied(tree, NEW)) == (False, True, False)
+    assert not denied(Not(part=Not(part=ONE)), ONE)
+    each = Not(part=replace(ONE, metric=replace(PRICE, subject=EACH)))
+    assert denied(each, ONE), "of a rule over several, whichever is meant"
 
 
 def test_a_change_either_way_is_two_rises_of_one_size() -> None:

@@ -221,6 +221,20 @@ def test_a_part_is_told_with_its_value_and_what_was_asked(part: Leg, text: str) 
     assert WORDS.leg(part) == text
 
 
+def test_a_part_that_is_not_to_hold_is_ticked_when_it_does_not() -> None:
+    asked = rule(AllOf(parts=(RISE, Not(part=NOW))))
+    legs = [leg(RISE, 0.031, met=True), leg(NOW, 93_310.0), leg(NOW, 96_000.0, met=True)]
+    assert [WORDS.leg(each, rule=asked) for each in legs] == [
+        "✓ BTC open interest +3.10 % in 15 m (rises by 3.00 %)",
+        "✓ BTC perp price 93,310.0 (not: is above 95,000.0)",
+        "✗ BTC perp price 96,000.0 (not: is above 95,000.0)",
+    ]
+    found = WORDS.progress(asked, STATE, [], legs[:2])
+    assert (found.note, found.met) == ("2/2 hold", True)
+    found = WORDS.progress(asked, STATE, [], [legs[0], legs[2]])
+    assert (found.note, found.met) == ("1/2 hold", False)
+
+
 def test_a_figure_nobody_knows_any_more_is_still_shown() -> None:
     gone = Cross(metric=Metric(subject=BTC.key, name="moon_phase"), op=Op.ABOVE, level=2.0)
     assert WORDS.phrase(gone) == "BTC perp moon phase crosses above +2"
