@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from alerts.stored_types import Stored
 from alerts.types import (
     AlertRule,
     AlertState,
@@ -88,10 +89,8 @@ class AlertStore(Protocol):
         """Active rules of a chat, or of one person in it."""
         ...
 
-    def stream(
-        self,
-    ) -> AsyncIterator[tuple[list[AlertRule], dict[int, list[AlertState]]]]:
-        """All active rules with their states, in chunks, by id: however many there are."""
+    def stream(self) -> AsyncIterator[Stored]:
+        """All active rules with their states, a stretch at a time, by id: however many there are."""
         ...
 
     async def states(self, rule_ids: Sequence[int] | None = None) -> dict[int, AlertState]:

@@ -22,7 +22,8 @@ from alerts.monitors.kinds.base import Finding
 from alerts.monitors.watchlist import WatchList
 from alerts.protocols import AlertStore
 from alerts.sources.events import Events
-from alerts.states import none_ahead
+from alerts.states import none_ahead, none_of_them_ahead
+from alerts.stored_types import Crossings, Earliest
 from alerts.types import ANYTHING, EACH, WATCHED, AlertRule, AlertState, Look, Metric, Sample
 from exchanges.hub import Market
 from exchanges.streams.decoder import News
@@ -78,7 +79,11 @@ class Runner:
     # What is armed
 
     async def load(self) -> int:
-        """Take up every active rule with its state; how many."""
+        """Take up every active rule with its state; how many. Meanwhile none is changed."""
+        async with self.lock:
+            return await self._load()
+
+    async def _load(self) -> int:
         now = self._asking.started = self._clock.now()
         for metric, (ts, value) in (await self._store.marks()).items():
             if ts > now:  # of a market that began anew at an earlier time
@@ -86,12 +91,19 @@ class Runner:
             self._known.looked[metric] = ts
             if not metric.window:  # the past that a change is measured from is told anew
                 self.engine.mark(metric, ts, value)
-        count = 0
-        async for rules, states in self._store.stream():
-            count += len(rules)
-            sound = {rule.id: none_ahead(rule, states.get(rule.id, []), now) for rule in rules}
-            self._add(rules, sound, more=True)
+        count, earliest = 0, Earliest()
+        async for stored in self._store.stream():
+            count += len(stored)
+            states = stored.states
+            sound = {r.id: none_ahead(r, states.get(r.id, []), now) for r in stored.rules}
+            many = stored.crossings
+            if many is not None:
+                many = none_of_them_ahead(many, now)
+                earliest.add(many)
+            self._add(stored.rules, sound, many, more=True)
             await asyncio.sleep(0)
+        for metric, since in earliest.found():
+            self._known.want(metric, since)
         for _part in self.engine.settle():
             await asyncio.sleep(0)
         self._follow()
@@ -118,10 +130,11 @@ class Runner:
         self,
         rules: Sequence[AlertRule],
         states: Mapping[int, Sequence[AlertState]],
+        many: Crossings | None = None,
         *,
         more: bool = False,
     ) -> None:
-        """Into the engine; a rule about whatever is watched waits until something is."""
+        """Into the engine, among `many`; a rule about whatever is watched waits until something is."""
         for rule in rules:
             if WATCHED in rule.subjects or ANYTHING in rule.subjects:
                 self._roving[rule.id] = rule
@@ -135,7 +148,7 @@ class Runner:
             for rule, subjects in found
             if subjects or not rule.subjects
         )
-        self.engine.load(rows, more=more)
+        self.engine.load(rows, many, more=more)
 
     def _subjects(self, rule: AlertRule) -> tuple[str, ...]:
         """What a rule over several is about now."""

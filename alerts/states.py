@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from alerts.engine import evaluate
+from alerts.stored_types import Crossings
 from alerts.types import AlertRule, AlertState, Event, Repeat, Sample, State
 
 
@@ -28,6 +31,21 @@ def anew(rule: AlertRule, state: AlertState, now: int) -> AlertState:
 def none_ahead(rule: AlertRule, states: Sequence[AlertState], now: int) -> list[AlertState]:
     """The states of a rule; those from a later time of a market that began anew are brought to now."""
     return [_brought_to_now(rule, each, now) if each.last_ts > now else each for each in states]
+
+
+def none_of_them_ahead(many: Crossings, now: int) -> Crossings:
+    """`none_ahead` for crossings that stand side by side."""
+    ahead = many.looked > now
+    if not ahead.any():
+        return many
+    return replace(
+        many,
+        sides=np.where(ahead, 0, many.sides),
+        armed=many.armed | ahead,
+        looked=np.where(ahead, now, many.looked),
+        fired=np.where(ahead, 0, many.fired),
+        bars=np.where(ahead, 0, many.bars),
+    )
 
 
 def _brought_to_now(rule: AlertRule, state: AlertState, now: int) -> AlertState:

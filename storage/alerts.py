@@ -1,12 +1,16 @@
 """Rules as people made them: stored, edited, ended; what the engine writes of them is in `storage.firings`."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+import numpy as np
+from sqlalchemy import Row, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts.stored_types import Crossings, Stored
 from alerts.types import ANYTHING, WATCHED, AlertRule, AlertState, Expiry, OutboxRow, RuleStatus
+from storage.alert_columns import END, NO_END, READ, Columns, Read
 from storage.alert_rows import (
     asked_values,
     chunks,
@@ -20,10 +24,11 @@ from storage.firings import FiringRows
 from storage.outbox import OutboxRows
 from storage.tables import alert_states, alerts
 
-STREAMED = 1000  # rules read at a time: so many do not hold up the loop
+STREAMED = 2000  # rules read at a time: so many do not hold up the loop
+WHOLE = 50  # of these as objects, which take longer
 ACTIVE = alerts.c.status == str(RuleStatus.ACTIVE)
 LIVE = (str(RuleStatus.ACTIVE), str(RuleStatus.PAUSED))
-Raw = tuple[int, int, str, str, int, str]
+Others = tuple[Sequence[Row[Any]], Sequence[Row[Any]]]  # rows of rules, and of their states
 
 
 class Alerts(FiringRows, OutboxRows):
@@ -123,45 +128,38 @@ class Alerts(FiringRows, OutboxRows):
         async with self._part.read() as connection:
             return int(await connection.scalar(query) or 0)
 
-    async def stream(
-        self,
-    ) -> AsyncIterator[tuple[list[AlertRule], dict[int, list[AlertState]]]]:
-        """All active rules with their states, by id, a chunk at a time."""
-        last = 0
-        while True:
-            query = select(alerts).where(ACTIVE, alerts.c.id > last)
-            async with self._part.read() as connection:
-                found = await connection.execute(query.order_by(alerts.c.id).limit(STREAMED))
-                rules = [rule_of(row) for row in found.all()]
-                if not rules:
-                    return
-                first, last = rules[0].id, rules[-1].id
-                remembered = (
-                    select(alert_states)
-                    .join(alerts, alerts.c.id == alert_states.c.rule_id)
-                    .where(ACTIVE, alert_states.c.rule_id.between(first, last))
-                    .order_by(alert_states.c.rule_id, alert_states.c.subject)
-                )
-                states: dict[int, list[AlertState]] = {}
-                for row in (await connection.execute(remembered)).all():
-                    states.setdefault(row.rule_id, []).append(state_of(row))
-            yield rules, states
+    async def stream(self) -> AsyncIterator[Stored]:
+        """All active rules with their states, by id, a stretch at a time."""
+        columns, last = Columns(), 0
+        while last < NO_END:
+            last, rows, others = await self._read_on(last)
+            plain = [row for row in rows if row[1] is not None]
+            crossings = columns.crossings(plain) if plain else None
+            if plain and crossings is None:
+                others = await self._whole_rows([row[0] for row in rows])
+            await asyncio.sleep(0)  # that was one turn of the loop, taking them up is another
+            if rows:
+                for stored in _stretches(crossings, *others):
+                    yield stored
 
-    async def stream_raw(self) -> AsyncIterator[list[Raw]]:
-        """Of all active rules id, chat, condition (JSON), repeat, cooldown and subjects (JSON): five times as fast."""
-        last = 0
-        columns = (
-            alerts.c.id, alerts.c.chat_id, alerts.c.condition, alerts.c.repeat, alerts.c.cooldown,
-            alerts.c.subjects,
-        )  # fmt: skip
-        while True:
-            query = select(*columns).where(ACTIVE, alerts.c.id > last).order_by(alerts.c.id)
-            async with self._part.read() as connection:
-                rows: Any = (await connection.execute(query.limit(STREAMED * 5))).all()
-            if not rows:
-                return
-            last = rows[-1].id
-            yield rows
+    async def _read_on(self, last: int) -> tuple[int, Sequence[Read], Others]:
+        """The next active rules: up to which id, what crossings are made of, and of the others all that is stored."""
+
+        async def work(connection: AsyncConnection) -> tuple[int, Sequence[Read], Others]:
+            end = await connection.scalar(END, {"last": last, "most": STREAMED - 1})
+            end = NO_END if end is None else end
+            found = await connection.execute(READ, {"last": last, "end": end})
+            rows = found.cursor.fetchall()  # as the driver gives them: rows of SQLAlchemy double it
+            ids = [row[0] for row in rows if row[1] is None]
+            return end, rows, await _others(connection, ids)
+
+        return await self._part.whole(work)
+
+    async def _whole_rows(self, rule_ids: Sequence[int]) -> Others:
+        async def work(connection: AsyncConnection) -> Others:
+            return await _others(connection, rule_ids)
+
+        return await self._part.whole(work)
 
     async def set_status(
         self, rule_ids: Sequence[int], status: RuleStatus, reason: str = "", now: int = 0
@@ -244,3 +242,36 @@ class Alerts(FiringRows, OutboxRows):
 def named(rule: AlertRule) -> list[str]:
     """The subjects of a rule over several that stand in it by name."""
     return [each for each in dict.fromkeys(rule.subjects) if each not in (WATCHED, ANYTHING)]
+
+
+async def _others(connection: AsyncConnection, rule_ids: Sequence[int]) -> Others:
+    """All that is stored of these, as far as they are active."""
+    rules: list[Row[Any]] = []
+    states: list[Row[Any]] = []
+    for ids in chunks(rule_ids):
+        asked = select(alerts).where(ACTIVE, alerts.c.id.in_(ids)).order_by(alerts.c.id)
+        rules += (await connection.execute(asked)).all()
+        remembered = select(alert_states).where(alert_states.c.rule_id.in_(ids))
+        by_rule = remembered.order_by(alert_states.c.rule_id, alert_states.c.subject)
+        states += (await connection.execute(by_rule)).all()
+    return rules, states
+
+
+def _stretches(
+    crossings: Crossings | None, rows: Sequence[Row[Any]], remembered: Sequence[Row[Any]]
+) -> Iterator[Stored]:
+    """By id, with so few whole rules in each that it is a short turn of the loop."""
+    states: dict[int, list[AlertState]] = {}
+    for row in remembered:
+        states.setdefault(row[0], []).append(state_of(row))
+    start = 0
+    for first in range(0, max(len(rows), 1), WHOLE):
+        rules = [rule_of(row) for row in rows[first : first + WHOLE]]
+        among = crossings
+        if crossings is not None and len(rows) > WHOLE:
+            end = len(crossings)
+            if first + WHOLE < len(rows):
+                end = int(np.searchsorted(crossings.ids, rows[first + WHOLE][0]))
+            among, start = crossings.part(start, end), end
+        mine = {rule.id: states[rule.id] for rule in rules if rule.id in states}
+        yield Stored(crossings=among, rules=rules, states=mine)

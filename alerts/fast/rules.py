@@ -3,12 +3,15 @@
 from array import array
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alerts.fast.fired import Kept
 from alerts.fast.terms import NAN, Terms, numbers
+from alerts.stored_types import OPS, REPEATS, Crossings
 from alerts.types import AlertState, Cross, Leaf, Repeat
 
 if TYPE_CHECKING:
@@ -202,6 +205,43 @@ class Rules:
             self._extra[slot] = state.transition - state.fired_count
         return slot
 
+    def extend(self, many: Crossings, homes: NDArray[np.int32]) -> int:
+        """`push` for many, each into its book of `homes`; the first slot."""
+        first, counts = len(self.ids), many.counts.astype(np.int32)
+        used, sizes = np.unique(homes, return_counts=True)
+        for home, size in zip(used.tolist(), sizes.tolist(), strict=True):
+            if (book := self.books[home]) is not None:
+                book.size += size
+        sides = many.sides.astype(np.uint8) + 1
+        for column, values in (
+            (self.ids, many.ids), (self.levels, many.levels), (self.rearms, many.rearms),
+            (self.fired, many.fired), (self.counts, counts), (self.terms, self._terms_of(many)),
+            (self.homes, homes), (self.flags, LIVE | many.armed.astype(np.uint8) | sides << 1),
+            (self.places, np.zeros(len(many), np.uint8)),
+        ):  # fmt: skip
+            column.frombytes(values.tobytes())
+        for at in np.flatnonzero(many.bars).tolist():
+            self.bars[first + at] = int(many.bars[at])
+        extra = many.transitions - many.counts
+        for at in np.flatnonzero(extra).tolist():
+            self._extra[first + at] = int(extra[at])
+        return first
+
+    def _terms_of(self, many: Crossings) -> NDArray[np.int32]:
+        """The numbers of their terms."""
+        kinds = len(OPS) * len(REPEATS) * 2
+        kind = (many.ops * len(REPEATS) + many.repeats) * 2 + many.touch
+        _waits, wait = np.unique(many.cooldowns, return_inverse=True)
+        _whole, first, which = np.unique(
+            wait * kinds + kind, return_index=True, return_inverse=True
+        )
+        found = [
+            self._interned_cross(condition, repeat, cooldown)
+            for at in first.tolist()
+            for _id, condition, repeat, cooldown, _states, _subjects in many.part(at, at + 1).rows()
+        ]
+        return np.array(found, np.int32)[which]
+
     def _interned_cross(self, leaf: Cross, repeat: Repeat, cooldown: int) -> int:
         """`intern`, quick: members of enums are known by their identity."""
         key = (id(leaf.op), leaf.touch, id(repeat), cooldown)
@@ -210,20 +250,13 @@ class Rules:
             found = self._crosses[key] = self.intern(leaf, repeat, cooldown)
         return found
 
-    def trim(self) -> None:
-        """Cut the columns to size: growing leaves room at their ends."""
+    def trim(self) -> Iterator[None]:
+        """Cut the columns to size, one after the other: growing leaves room at their ends."""
         for name in (
-            "ids",
-            "levels",
-            "rearms",
-            "fired",
-            "counts",
-            "terms",
-            "homes",
-            "flags",
-            "places",
-        ):
+            "ids", "levels", "rearms", "fired", "counts", "terms", "homes", "flags", "places",
+        ):  # fmt: skip
             setattr(self, name, getattr(self, name)[:])
+            yield
 
     def live(self) -> int:
         """How many there are."""

@@ -315,8 +315,7 @@ class Lives(RuleBasedStateMachine):
             async with before.lock:
                 await before.drop(list(before.armed))
             async with self.runner.lock:
-                async for rules, _states in self.store.stream():
-                    await self.runner.arm(rules)
+                await self.runner.arm(await self.store.rules(statuses=[RuleStatus.ACTIVE]))
 
         self.do(load())
 

@@ -1,6 +1,7 @@
 """The runner: live trades at once, what was missed once and late, nothing told of a rule that was changed meanwhile."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from alert_desk import CHAT, ME, Desk
 from alert_market import BTC, ETH, START
 from live_streams import trade
 
+from alerts.stored_types import Stored
 from alerts.types import WATCHED, AlertRule, AlertState, Cross, Metric, Op, RuleStatus
 from market.types import MINUTE, Trade
 from storage.errors import StorageError
@@ -240,3 +242,40 @@ async def test_the_loops_commit_without_being_asked(desk: Desk) -> None:
     assert len(await desk.firings()) == 1
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_no_rule_is_changed_while_all_are_taken_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one that is deleted between its reading and its taking up would be watched."""
+    await desk.alert("price", "BTC above 95k")
+    stream, held = desk.store.stream, []
+
+    async def watched() -> AsyncIterator[Stored]:
+        async for stored in stream():
+            held.append(desk.runner.lock.locked())
+            yield stored
+
+    monkeypatch.setattr(desk.store, "stream", watched)
+    assert await desk.runner.load() == 1
+    assert held == [True]
+
+
+async def test_every_kind_of_rule_is_taken_up_again(desk: Desk) -> None:
+    await streaming(desk)
+    made = [
+        await desk.alert("price", words)
+        for words in ("BTC above 95k", "BTC below 93k", "BTC 96k", "ETH above 9k")
+    ]
+    made.append(await desk.alert("move", "BTC 5% 1h"))
+    await ticks(desk, 94_500, 95_001)
+    ids = [each.rule.id for each in made]
+    before = {each: desk.runner.states(each) for each in ids}
+    await desk.start()
+    after = {each: desk.runner.states(each) for each in ids}
+    for each in ids:
+        kept = [(s.armed, s.side, s.fired_ts, s.fired_count, s.transition) for s in before[each]]
+        assert [
+            (s.armed, s.side, s.fired_ts, s.fired_count, s.transition) for s in after[each]
+        ] == kept
+    assert len(await desk.firings()) == 1

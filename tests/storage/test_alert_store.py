@@ -8,10 +8,9 @@ import storage_builders as build
 from sqlalchemy import update
 from storage_builders import GROUP, NOW, PRICE, USER, firing, row, rule, state
 
-from alerts.types import AlertRule, AlertState, Repeat, Rise, RuleStatus, Severity
+from alerts.types import Repeat, Rise, RuleStatus, Severity
 from market.types import DAY
 from storage.alerts import Alerts
-from storage.conditions import load_condition
 from storage.db import Database
 from storage.errors import StorageError
 from storage.retention import prune_main
@@ -179,6 +178,19 @@ async def test_a_rule_that_fires_once_is_done_with_the_firing(store: Alerts) -> 
     assert again.status is RuleStatus.ACTIVE, "a firing that was stored before changes nothing"
 
 
+async def test_a_new_firing_ends_a_rule_that_fires_once_though_an_old_one_comes_with_it(
+    store: Alerts,
+) -> None:
+    once, other = [await store.add(rule(repeat=Repeat.ONCE), state()) for _ in range(2)]
+    await store.fire([firing(once.id, 1)], [], [])
+    await store.set_status([once.id], RuleStatus.ACTIVE)
+    await store.set_status([other.id], RuleStatus.PAUSED, "by hand")
+    await store.fire([firing(once.id, 1), firing(once.id, 2), firing(other.id)], [], [], now=NOW)
+    found = await store.chosen([once.id, other.id])
+    assert found[once.id].status is RuleStatus.DONE
+    assert (found[other.id].status, found[other.id].paused_reason) == (RuleStatus.PAUSED, "by hand")
+
+
 async def test_a_burst_is_one_commit_in_order(store: Alerts) -> None:
     ids = [(await store.add(rule(chat_id=n), state())).id for n in range(10)]
     new = [firing(ids[n % 10], n) for n in range(3000)]
@@ -256,32 +268,6 @@ async def test_an_edit_keeps_number_and_count_and_forgets_the_rest(store: Alerts
     assert await store.made_by(8) == edited
     with pytest.raises(StorageError, match="no alert"):
         await store.replace(replace(wish, id=99), state())
-
-
-async def test_streaming_gives_every_active_rule_once_with_its_states(
-    store: Alerts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.alerts.STREAMED", 3)
-    added = [await store.add(rule(chat_id=n), state(last_ts=n)) for n in range(11)]
-    await store.set_status([added[4].id], RuleStatus.PAUSED)
-    await store.save_states([state(added[5].id, subject="s", side=1)])
-    rules: list[AlertRule] = []
-    states: dict[int, list[AlertState]] = {}
-    async for some, remembered in store.stream():
-        assert len(some) <= 3
-        assert {each.id for each in some} == set(remembered)
-        rules += some
-        states |= remembered
-    expected = [each for each in added if each.id != added[4].id]
-    assert rules == expected
-    assert states[added[5].id] == [
-        state(added[5].id, last_ts=5),
-        state(added[5].id, subject="s", side=1),
-    ]
-    raw = [row async for some in store.stream_raw() for row in some]
-    assert [(row[0], row[1], load_condition(row[2]), row[3]) for row in raw] == [
-        (each.id, each.chat_id, each.condition, "every") for each in expected
-    ]
 
 
 async def test_marks_and_states_are_one_commit(store: Alerts) -> None:
