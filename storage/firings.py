@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from sqlalchemy import and_, bindparam, func, select, tuple_, update
+from sqlalchemy import and_, bindparam, exists, func, literal_column, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -27,10 +27,21 @@ logger = logging.getLogger(__name__)
 
 ROW_KEY = ["alert_id", "transition", "channel", "chat_id"]
 MARK_KEY = ["subject", "name", "window", "timeframe", "param"]
-ONCE = select(alerts.c.id).where(  # of these rules, those that are to fire once
-    alerts.c.id.in_(bindparam("ids", expanding=True)),
-    alerts.c.repeat == str(Repeat.ONCE),
-    alerts.c.status == str(RuleStatus.ACTIVE),
+DONE = (  # a rule that was to fire once, and does so with a firing that is not stored yet
+    update(alerts)
+    .where(
+        alerts.c.id == bindparam("fired"),
+        alerts.c.repeat == literal_column(f"'{Repeat.ONCE}'"),
+        alerts.c.status == literal_column(f"'{RuleStatus.ACTIVE}'"),
+        ~exists().where(
+            history.c.rule_id == bindparam("fired"), history.c.transition == bindparam("number")
+        ),
+    )
+    .values(
+        status=literal_column(f"'{RuleStatus.DONE}'"),
+        paused_reason=literal_column("''"),
+        status_ts=bindparam("moment"),
+    )
 )
 CHANNEL = "telegram"  # the message a person can be led to
 
@@ -120,16 +131,25 @@ class FiringRows:
         """
 
         async def work(connection: AsyncConnection) -> int:
-            done = await self._done(connection, firings)
             if firings:
+                newest: dict[
+                    int, int
+                ] = {}  # numbers rise: an older one is not new where this is not
+                for each in firings:
+                    newest[each.rule_id] = max(each.transition, newest.get(each.rule_id, 0))
+                fired = [{"fired": r, "number": n, "moment": now} for r, n in newest.items()]
+                await connection.execute(DONE, fired)  # before they are stored themselves
                 values = [firing_values(each) for each in firings]
                 added = await connection.execute(self._insert_firings, values)
                 if added.rowcount != len(firings):
                     await self._compare(connection, firings)
             await self._put_states(connection, states)
-            await self._end(connection, done, RuleStatus.DONE, "", now)
             for rule_id, reason in (paused or {}).items():
-                await self._end(connection, [rule_id], RuleStatus.PAUSED, reason, now)
+                await connection.execute(
+                    update(alerts)
+                    .where(alerts.c.id == rule_id, alerts.c.status == str(RuleStatus.ACTIVE))
+                    .values(status=str(RuleStatus.PAUSED), paused_reason=reason, status_ts=now)
+                )
             return await self._put_rows(connection, rows)
 
         return await self._part.whole(work, write=True)
@@ -191,21 +211,6 @@ class FiringRows:
         async with self._part.read() as connection:
             return [Firing(**row._mapping) for row in await connection.execute(query)]
 
-    async def _done(self, connection: AsyncConnection, firings: Sequence[Firing]) -> list[int]:
-        """Rules that were to fire once, and do so now: with a firing that is not stored yet."""
-        ids = list(dict.fromkeys(each.rule_id for each in firings))
-        once: set[int] = set()
-        for part in chunks(ids):
-            once |= set((await connection.scalars(ONCE, {"ids": list(part)})).all())
-        keys = [(each.rule_id, each.transition) for each in firings if each.rule_id in once]
-        stored: set[tuple[int, int]] = set()
-        for some in chunks(keys):
-            found = select(history.c.rule_id, history.c.transition).where(
-                tuple_(history.c.rule_id, history.c.transition).in_(some)
-            )
-            stored |= {(row.rule_id, row.transition) for row in await connection.execute(found)}
-        return list(dict.fromkeys(rule_id for rule_id, n in keys if (rule_id, n) not in stored))
-
     async def _compare(self, connection: AsyncConnection, firings: Sequence[Firing]) -> None:
         """A firing that was not added has to be the one that is there: a number given twice would lose one."""
         key = tuple_(history.c.rule_id, history.c.transition)
@@ -218,21 +223,6 @@ class FiringRows:
             for each in some:
                 if stored.get((each.rule_id, each.transition)) != (each.ts, each.subject):
                     logger.error("firing lost rule=%d transition=%d", each.rule_id, each.transition)
-
-    async def _end(
-        self,
-        connection: AsyncConnection,
-        rule_ids: Sequence[int],
-        status: RuleStatus,
-        reason: str,
-        now: int,
-    ) -> None:
-        for ids in chunks(rule_ids):
-            await connection.execute(
-                update(alerts)
-                .where(alerts.c.id.in_(ids), alerts.c.status == str(RuleStatus.ACTIVE))
-                .values(status=str(status), paused_reason=reason, status_ts=now)
-            )
 
     async def _put_rows(self, connection: AsyncConnection, rows: Sequence[OutboxRow]) -> int:
         """Queue messages; how many were new. RETURNING costs a third more, and SQLite counts anyway."""

@@ -130,7 +130,7 @@ class Direct:
     def _done(
         engine: Engine, work: Callable[[AsyncConnection], Coroutine[Any, Any, T]], write: bool
     ) -> T:
-        with engine.execution_options(write=write).begin() as connection:
+        with engine.connect() as connection, connection.execution_options(write=write).begin():
             doing = work(cast(AsyncConnection, Straight(connection)))
             try:
                 doing.send(None)
