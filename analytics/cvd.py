@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from analytics.intake import Intake, merged_spans
+from analytics.intake import Intake
 from analytics.rows import FIELDS, SECOND, OldFlow, Sides, pack
+from analytics.spans import merged_spans
 from analytics.ticks import Room
 from market.types import DAY, HOUR, MINUTE, Instrument
 

@@ -7,19 +7,18 @@ from typing import Any
 from analytics.seen import Known, SeenIds
 from analytics.sequence import LATE, Hole
 from analytics.sequence import Sequence as Numbers
+from analytics.spans import Span, fewer_spans, merged_spans, shared_spans
 from analytics.ticks import Ticks
 from market.types import MINUTE, Gap, Instrument, Side, Trade
 
 AHEAD = MINUTE  # ms; a trade stamped later than it was received by more than this is refused
-GAPS_KEPT = 500
+GAPS_KEPT = 500  # of many more those that lie closest become one
 MINUTES_NOTED = 2_000  # changed minutes that wait to be asked for
 
 _BUY = Side.BUY
 _NEW = Known.NEW
 _NEVER = 1 << 62
 _INF = math.inf
-
-Span = tuple[int, int]
 
 
 class Intake:
@@ -61,7 +60,7 @@ class Intake:
         self._gaps: list[Span] = []
         self._missed: list[Span] = []  # where the start was moved back over
         self._lasting: list[Span] = []  # of the gaps, what can never be filled
-        self._given_up: list[Span] = []  # of these, what nobody was told of yet
+        self._given_up: list[Span] = []  # of the gaps, what `new_losses` has to tell
         self._stored = -1  # the seconds up to here were asked for, to be stored
         self._changed: dict[int, None] = {}  # minutes that got a trade after that
         self._set_band()
@@ -102,16 +101,26 @@ class Intake:
         left, before = iter(trades), self.trades
         odd = self._take_numbered(left) if self._by_number else self._take_named(left)
         new = trades if odd is None else self._take_odd(odd, left, trades, self.trades - before)
+        if self._numbers.given_up:
+            self._drain()
         if new:
             self._grown(len(new))
         return new
 
+    def uncounted(self, trades: Sequence[Trade]) -> Sequence[Trade]:
+        """Those of a fetched past that are not remembered as counted; where ids are all there is, else all of it.
+
+        To be asked before any of them is added: what is added makes older ones be forgotten.
+        """
+        if not trades or trades[0].seq is not None:
+            return trades
+        known = self._seen.remembers([each.id for each in trades])
+        return [each for each, seen in zip(trades, known, strict=True) if not (seen and each.id)]
+
     def mark_gap(self, from_ts: int, to_ts: int) -> None:
         """The feed was blind from `from_ts` to `to_ts`."""
         if to_ts > from_ts:
-            self._gaps = merged_spans([*self._gaps, (from_ts, to_ts)])
-        while len(self._gaps) > GAPS_KEPT:  # rather too much is blind than too little
-            self._gaps[:2] = [(self._gaps[0][0], self._gaps[1][1])]
+            self._mark([(from_ts, to_ts)])
 
     def close_gap(self, from_ts: int, to_ts: int) -> None:
         """The trades between these two were fetched and added."""
@@ -146,9 +155,13 @@ class Intake:
         return self._numbers.new_holes()
 
     def new_losses(self) -> list[Span]:
-        """Blind intervals, found since the last call, whose trades would not be counted if they were fetched."""
+        """Blind intervals, found since the last call, that nobody else can tell of.
+
+        Trades of lost numbers would not be counted if they were fetched; and where there were too many gaps
+        the sight between two of them counts as blind.
+        """
         found, self._given_up = self._given_up, []
-        return found
+        return shared_spans(found, self._gaps) if found else found
 
     def late_minutes(self) -> list[int]:
         """Ends (ms) of minutes that got a trade after their seconds were asked for. Handed out once."""
@@ -287,10 +300,7 @@ class Intake:
         newest = max(self._stamped, self.last_ts or -1)
         self._stamped = max(newest, trade.ts)
         if trade.seq is not None:
-            fresh = self._numbers.add(trade.seq, trade.ts, newest)
-            if self._numbers.given_up:
-                self._drain()
-            return fresh
+            return self._numbers.add(trade.seq, trade.ts, newest)
         if not trade.id or (known := self._seen.add(trade.id, trade.ts)) is _NEW:
             return True
         if known is Known.SEEN:
@@ -367,12 +377,15 @@ class Intake:
     def _drain(self) -> None:
         """Time that no number will ever close is marked for good."""
         spans, self._numbers.given_up = self._numbers.given_up, []
-        self._lasting = merged_spans([*self._lasting, *spans])
-        while len(self._lasting) > GAPS_KEPT:
-            self._lasting[:2] = [(self._lasting[0][0], self._lasting[1][1])]
-        self._given_up = merged_spans([*self._given_up, *spans])
-        for start, end in spans:
-            self.mark_gap(start, end)
+        self._lasting, sights = fewer_spans(merged_spans([*self._lasting, *spans]), GAPS_KEPT)
+        self._given_up = merged_spans([*self._given_up, *spans, *sights])
+        self._mark([*spans, *sights])
+
+    def _mark(self, spans: Iterable[Span]) -> None:
+        """These are blind; rather too much is than too little, and whoever keeps a ledger is told of that."""
+        self._gaps, sights = fewer_spans(merged_spans([*self._gaps, *spans]), GAPS_KEPT)
+        if sights:
+            self._given_up = merged_spans([*self._given_up, *sights])
 
     def _dump(self) -> dict[str, Any]:
         """Plain values for `_restore`."""
@@ -418,14 +431,3 @@ def unpacked(instrument: Instrument, row: Sequence[Any]) -> Trade:
         instrument=instrument, ts=ts, price=price, amount=amount, side=Side(side), id=id_,
         order=order, recv_ts=received, seq=seq,
     )  # fmt: skip
-
-
-def merged_spans(spans: Iterable[Span]) -> list[Span]:
-    """The union of intervals, in order."""
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged

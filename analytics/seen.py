@@ -64,6 +64,12 @@ class SeenIds:
             self._old, self._new = self._new, array("q")
             self._old_top = self.top
 
+    def remembers(self, ids: Sequence[str]) -> list[bool]:
+        """Of each of these whether it is remembered as counted."""
+        known = np.frombuffer((self._new + self._old).tobytes(), np.int64)
+        wanted = np.fromiter(map(hash, ids), np.int64, len(ids))
+        return [bool(each) for each in np.isin(wanted, known)]
+
     def dump(self) -> list[object]:
         """Plain values for `restore`; hashes are of one process, so only the ids of the newest ms go along."""
         return [self.top, sorted(self.now)]

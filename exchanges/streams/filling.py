@@ -40,9 +40,11 @@ OnNew = Callable[[Sequence[Trade]], None]
 
 
 class Closing(Protocol):
-    """Where filled intervals are taken out."""
+    """Where filled intervals are taken out, and those are put in that a fill finds to be blind."""
 
     def filled(self, topic: Topic, from_ts: int, to_ts: int) -> None: ...
+
+    def missed(self, topic: Topic, from_ts: int, to_ts: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,10 +181,14 @@ class Filler:
         except SourceError as error:
             venue.reason = error.reason
             return _again(job, TRIES if isinstance(error, SourceUnavailable) else REFUSALS)
-        past = _sure(job, past)
-        venue.trades += await self._feed(job, past.trades)
+        past = _sure(job, _whole(past))
+        trades = missing.state.flow.uncounted(past.trades)
+        venue.trades += await self._feed(job, trades)
         venue.reason = past.reason or venue.reason
         rest = self._take_out(missing, past)
+        flow = missing.state.flow
+        gaps = flow.gaps(missing.from_ts, missing.to_ts)  # of numbers before the first, too
+        self._note(missing, [(each.from_ts, each.to_ts) for each in gaps])
         job.left = rest is not None
         if rest is None or not past.more:
             return None
@@ -194,7 +200,7 @@ class Filler:
     async def _feed(self, job: _Job, trades: Sequence[Trade]) -> int:
         """Count what the stream did not; returns how many that were.
 
-        Where ids are all there is the end comes first, while what the stream has told of it is remembered.
+        Where ids are all there is the end comes first, while what happened in its last moment is remembered.
         """
         parts = [trades[start : start + CHUNK] for start in range(0, len(trades), CHUNK)]
         if parts and parts[0][0].seq is None:
@@ -202,6 +208,7 @@ class Filler:
         before = job.new
         for part in parts:
             new = job.missing.state.update(list(part))
+            self._note(job.missing, job.missing.state.flow.new_losses())
             job.new += len(new)
             for call in self.on_new if new else ():
                 call(new)
@@ -240,6 +247,13 @@ class Filler:
         if start < end:
             self._ledger.filled(missing.topic, start, end)
 
+    def _note(self, missing: Missing, blind: Sequence[tuple[int, int]]) -> None:
+        """The ledger says of this what the flow says."""
+        if self._ledger is None:
+            return
+        for start, end in blind:
+            self._ledger.missed(missing.topic, start, end)
+
     def _end(self, venue: _Venue, job: _Job) -> None:
         venue.filled, venue.unfilled = venue.filled + (not job.left), venue.unfilled + job.left
         self._done(job.whole, whole=not job.left)
@@ -274,6 +288,14 @@ async def _ask(source: PastSource, missing: Missing) -> PastTrades:
     except TimeoutError as error:
         exchange = missing.topic.instrument.exchange
         raise SourceUnavailable(exchange, f"timed out after {TIMEOUT:.0f} s") from error
+
+
+def _whole(past: PastTrades) -> PastTrades:
+    """Leave out what will be told once more, where ids are all there is: they may be forgotten by then."""
+    if not past.more or not past.trades or past.trades[0].seq is not None:
+        return past
+    first, last = past.whole or (1, 0)
+    return replace(past, trades=tuple(each for each in past.trades if first <= each.ts <= last))
 
 
 def _sure(job: _Job, past: PastTrades) -> PastTrades:

@@ -6,10 +6,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
+from analytics.state import SymbolState
 from exchanges.streams.bus import Bus
 from exchanges.streams.decoder import Accepted, Channel, News, Refused, Topic
 from exchanges.streams.frames import Batch
-from exchanges.streams.ledger import Ledger
+from exchanges.streams.ledger import REACH, Ledger
 from exchanges.streams.resync import Resync
 from exchanges.streams.watched import Feed, Missing, Watched
 from market.clock import Clock
@@ -131,8 +132,7 @@ class Intake:
         newest = state.flow.last_ts or 0
         if newest > self.last.get(exchange, 0):
             self.last[exchange] = newest
-        for start, end in state.flow.new_losses():
-            self.ledger.missed(Topic(Channel.TRADES, record.instrument), start, end)
+        self.note_losses(state)
         for hole in state.flow.new_holes():
             start, end = hole.span
             topic = Topic(Channel.TRADES, record.instrument)
@@ -207,13 +207,29 @@ class Intake:
         state = record.state
         if since is None or state is None or since >= now:
             return
-        last = state.last
+        last, topic = state.last, Topic(Channel.TRADES, record.instrument)
+        self.ledger.missed(topic, since, now)  # a fill may have ended a part of it there already
         self._missing(
             Missing(
-                topic=Topic(Channel.TRADES, record.instrument), state=state, from_ts=since,
-                to_ts=now, after_seq=last.seq if last is not None else None,
+                topic=topic, state=state, from_ts=since, to_ts=now,
+                after_seq=last.seq if last is not None else None,
             )
         )  # fmt: skip
+
+    def adopted(self, state: SymbolState, until: int) -> None:
+        """The trades of a state from before a restart are whole up to `until`, but where it says itself.
+
+        The ledger on the disk is a little older than the states there, so it may not know all of their gaps.
+        """
+        topic = Topic(Channel.TRADES, state.instrument)
+        for gap in state.flow.gaps(until - REACH, until):
+            self.ledger.missed(topic, gap.from_ts, min(gap.to_ts, until))
+        self.ledger.resumed(topic, until)
+
+    def note_losses(self, state: SymbolState) -> None:
+        """Write down what a flow counts as blind though no feed and no number tells of it."""
+        for start, end in state.flow.new_losses():
+            self.ledger.missed(Topic(Channel.TRADES, state.instrument), start, end)
 
     def _single(self, record: Watched, event: News) -> Sequence[News]:
         if isinstance(event, Trade):

@@ -139,8 +139,7 @@ class Streams:
             record = self._watch(state.instrument, book=False)
         if record is None or not record.adopt(state, until):
             return False
-        topic = Topic(Channel.TRADES, state.instrument)
-        self.ledger.resumed(topic, until)
+        self._intake.adopted(state, until)
         record.feeds[Channel.TRADES].dark = until
         return True
 
@@ -207,6 +206,7 @@ class Streams:
         if state is None or not record.begun or not record.settled.is_set():
             return None
         record.mark(self._clock.now())
+        self._intake.note_losses(state)
         self._alive(record, state)
         return state
 

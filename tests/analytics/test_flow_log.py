@@ -2,12 +2,14 @@
 
 import gc
 import random
+from unittest.mock import patch
 
 import pytest
 from flow_samples import BTC, T0, brute, delta, gross, trade
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics import intake
 from analytics.cvd import FlowLog, FlowSum
 from analytics.cvd_figures import cvd_reading, flow_windows
 from analytics.seen import GENERATION
@@ -160,6 +162,17 @@ def test_trades_missed_in_a_gap_are_counted_when_they_are_fetched() -> None:
     check(log, trades, T0 - 1, trades[-1].ts)
 
 
+def test_of_a_fetched_past_only_what_is_not_remembered_is_uncounted() -> None:
+    trades = stream(9, 300)
+    log = FlowLog(BTC, T0 - 1)
+    assert list(log.uncounted(trades)) == trades
+    log.add_all(trades[100:200])
+    assert list(log.uncounted(trades)) == [*trades[:100], *trades[200:]]
+    nameless = [trade(T0 + n, 1, 1, id_="") for n in range(3)]
+    assert list(log.uncounted(nameless)) == nameless
+    assert list(log.uncounted([])) == []
+
+
 def test_gaps_grow_together_and_are_cut_where_they_were_filled() -> None:
     log = FlowLog(BTC, T0)
     log.mark_gap(T0 + 100, T0 + 200)
@@ -170,6 +183,51 @@ def test_gaps_grow_together_and_are_cut_where_they_were_filled() -> None:
     assert spans == [(100, 200), (300, 400), (900, 950)]
     assert log.gaps(T0 + 960, T0 + 1000) == []
     assert log.gaps(T0, T0 + 1000)[0].exchange == "binance"
+
+
+def test_of_too_many_gaps_those_that_lie_closest_become_one_and_the_sight_between_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake, "GAPS_KEPT", 3)
+    log = FlowLog(BTC, T0)
+    for start in (100, 5000, 5020, 9000):
+        log.mark_gap(T0 + start, T0 + start + 10)
+    assert log.blind() == [
+        (T0 + 100, T0 + 110), (T0 + 5000, T0 + 5030), (T0 + 9000, T0 + 9010),
+    ]  # fmt: skip
+    assert log.new_losses() == [(T0 + 5010, T0 + 5020)]
+    assert log.new_losses() == []
+
+
+def test_a_sight_that_was_given_up_and_is_whole_again_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake, "GAPS_KEPT", 3)
+    log = FlowLog(BTC, T0)
+    for start in (100, 5000, 5020, 9000):
+        log.mark_gap(T0 + start, T0 + start + 10)
+    log.close_gap(T0 + 5000, T0 + 5014)
+    assert log.new_losses() == [(T0 + 5014, T0 + 5020)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(1, 9)), max_size=60),
+    st.integers(1, 8),
+)
+@settings(max_examples=200, deadline=None)
+def test_however_few_gaps_are_kept_all_that_is_blind_was_marked_or_told(
+    marked: list[tuple[int, int]], most: int
+) -> None:
+    with patch.object(intake, "GAPS_KEPT", most):
+        log, known = FlowLog(BTC, T0), set[int]()
+        for start, length in marked:
+            log.mark_gap(T0 + start, T0 + start + length)
+            known |= set(range(start, start + length))
+            assert len(log.blind()) <= most + most // 4
+        told = {ms - T0 for a, b in log.new_losses() for ms in range(a, b)}
+    blind = {ms - T0 for a, b in log.blind() for ms in range(a, b)}
+    assert known <= blind
+    assert blind == known | told
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from canned_venue import canned
 
+from analytics import intake
 from analytics.state import SymbolState
 from exchanges import base, binance, okx
 from exchanges.base import PAST_LAG, Exchange
@@ -434,6 +435,39 @@ async def test_what_hyperliquid_missed_stays_marked() -> None:
     assert filler.status()["hyperliquid"].unfilled == 1
 
 
+async def test_what_a_fill_finds_missing_before_the_first_trade_is_in_the_ledger_too() -> None:
+    """The stream began after the gap, and its first trade came a while later; REST tells a part of the gap only."""
+    scene = Scene("okx", lost=(1, 2000))
+    scene.state = SymbolState(one("okx"), START - 1)
+    scene.state.update(scene.trades[2000:])
+    gap = (START, scene.trades[1900].ts)
+    scene.state.flow.mark_gap(*gap)
+    scene.ledger = Ledger(None, scene.clock)
+    scene.ledger.missed(scene.topic, *gap)
+    scene.missing = Missing(topic=scene.topic, state=scene.state, from_ts=gap[0], to_ts=gap[1])
+    told = PastTrades(trades=tuple(scene.trades[:1000]), whole=(START, scene.trades[999].ts))
+
+    class Forgetful:
+        async def past_trades(self, *_given: object, **_more: object) -> PastTrades:
+            return told
+
+    await scene.fill(source=Forgetful())
+    assert scene.marked() == [(scene.trades[999].ts - 1, scene.trades[2000].ts)]
+
+
+async def test_a_sight_that_was_given_up_is_in_the_ledger_before_the_next_live_trade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake, "GAPS_KEPT", 2)
+    scene = Scene("okx", lost=(2100, 2400))
+    later = [(NOW + 1000, NOW + 1010), (NOW + 1020, NOW + 1030)]
+    for gap in later:
+        scene.state.flow.mark_gap(*gap)
+        scene.ledger.missed(scene.topic, *gap)
+    await scene.fill()
+    assert scene.marked() == [(NOW + 1000, NOW + 1030)]
+
+
 async def test_of_a_long_gap_bybit_fills_its_end_to_the_millisecond() -> None:
     scene = Scene("bybit", lost=(1500, 2500))
     await scene.fill()
@@ -574,7 +608,17 @@ async def test_edges_that_may_have_been_counted_are_left_out_where_ids_are_forgo
     )
 
 
-@pytest.mark.parametrize("pages", [1, 20])
+async def test_what_the_stream_repeated_of_a_long_gap_is_not_counted_again_however_it_is_fed() -> (
+    None
+):
+    """More than one chunk of the end was seen, and more is fetched before it than ids are remembered."""
+    scene = Scene("coinbase", lost=(1750, 4550), late=250, count=4850)
+    await scene.fill()
+    assert scene.sums() == pytest.approx(scene.true())
+    assert scene.marked() == []
+
+
+@pytest.mark.parametrize("pages", [1, 5, 20])
 async def test_a_long_unnumbered_gap_counts_its_edges_once(
     pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

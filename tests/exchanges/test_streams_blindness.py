@@ -16,12 +16,13 @@ from stream_venue import (
     until,
 )
 
+from analytics import intake
 from analytics.state import SymbolState
 from exchanges.streams import connection, supervisor
 from exchanges.streams.decoder import Channel, News, Topic
 from exchanges.streams.watched import Missing
 from market.clock import FixedClock, WallClock
-from market.types import Context, Instrument, Trade
+from market.types import Context, Instrument, Side, Trade
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,18 @@ def gaps(
     """Blind intervals of a feed, in ms after START."""
     found = streams.ledger.blind(0, START + 10**9, instrument, channel)
     return [(each.from_ts - START, each.to_ts - START) for each in found]
+
+
+def numbered(number: int, ts: int) -> Trade:
+    return Trade(
+        instrument=BINANCE,
+        ts=ts,
+        price=100.0,
+        amount=1.0,
+        side=Side.BUY,
+        id=str(number),
+        seq=number,
+    )
 
 
 async def test_a_lost_connection_is_a_gap_that_grows_until_the_venue_is_back(
@@ -105,6 +118,75 @@ async def test_a_hole_in_the_numbers_is_a_gap_that_is_told_at_once(
             await venues.say("binance", aggregate(ts, number))
         await until(lambda: flow.trades == 6)
         assert flow.gaps(START, START + 1000) == []
+
+
+async def test_a_storm_of_holes_blinds_no_more_than_it_has_to_and_the_ledger_knows_all_of_it(
+    clock: FixedClock, wall: WallClock
+) -> None:
+    storm = [numbered(n, START + 20_000 * (n >= 32) + 10 * n) for n in range(3_000) if n % 3]
+    async with desk(clock, wall) as (_venues, streams):
+        await streams.watch([BINANCE])
+        clock.advance(60_000)
+        streams.take(storm)
+        flow = streams.flow(BINANCE)
+        assert flow is not None
+        assert len(flow.holes()) == 256
+        blind = [(g.from_ts - START, g.to_ts - START) for g in flow.gaps(0, START * 2)]
+        known = gaps(streams, BINANCE, Channel.TRADES)
+        unknown = [(a, b) for a, b in blind if not any(c <= a and b <= d for c, d in known)]
+        assert unknown == []
+        assert any(b <= 310 for _a, b in blind)
+        assert not any(a < 20_000 and b > 330 for a, b in blind), "the quiet seconds were seen"
+
+
+async def test_whoever_looks_at_a_flow_finds_all_of_its_blindness_in_the_ledger(
+    clock: FixedClock, wall: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "GAPS_KEPT", 2)
+    async with desk(clock, wall) as (_venues, streams):
+        await streams.watch([BINANCE])
+        state = streams.state(BINANCE)
+        assert state is not None
+        for start in (100, 5_000, 5_020):  # too many: the last two become one
+            state.flow.mark_gap(START + start, START + start + 10)
+            streams.ledger.missed(Topic(Channel.TRADES, BINANCE), START + start, START + start + 10)
+        assert streams.flow(BINANCE) is state.flow
+        assert gaps(streams, BINANCE, Channel.TRADES) == [(100, 110), (5_000, 5_030)]
+
+
+async def test_a_state_that_is_given_back_tells_the_ledger_where_it_is_blind(
+    clock: FixedClock, wall: WallClock
+) -> None:
+    """The ledger is written before the states: what a state missed meanwhile is in that alone."""
+    old = SymbolState(BINANCE, START - 90_000)
+    old.update([numbered(7, START - 80_000), numbered(9, START - 70_000)])
+    old.flow.mark_gap(START - 60_000, START - 50_000)
+    async with desk(clock, wall) as (_venues, streams):
+        assert streams.adopt(old, START - 20_000)
+        await streams.watch([BINANCE])
+        blind = [(-80_001, -70_000), (-60_000, -50_000), (-20_000, 0)]
+        assert gaps(streams, BINANCE, Channel.TRADES) == blind
+
+
+async def test_a_gap_that_was_filled_while_the_feed_was_away_again_is_one_and_the_same_in_both(
+    clock: FixedClock, wall: WallClock
+) -> None:
+    """It was lost anew before its earlier gap had ended: what is marked is never more than what is told."""
+    topic = Topic(Channel.TRADES, BINANCE)
+    async with desk(clock, wall) as (venues, streams):
+        await streams.watch([BINANCE])
+        venues.refuse = True
+        await venues.hang_up("binance")
+        await until(lambda: streams.status()["binance"].watched == 0)
+        clock.advance(5_000)
+        streams.ledger.filled(topic, START, START + 5_000)
+        clock.advance(5_000)
+        venues.refuse = False
+        await until(lambda: streams.status()["binance"].watched == 1)
+        flow = streams.flow(BINANCE)
+        assert flow is not None
+        blind = [(g.from_ts - START, g.to_ts - START) for g in flow.gaps(0, START * 2)]
+        assert gaps(streams, BINANCE, Channel.TRADES) == blind
 
 
 async def test_every_feed_of_a_lost_connection_is_in_the_ledger_until_it_is_back(
