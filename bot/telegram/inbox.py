@@ -1,7 +1,9 @@
 """Updates: stored under their id, then acknowledged, then handled; in order within a chat, chats side by side.
 
 What was stored and not handled when the process died is handled at the next start. An update whose
-handling killed the process several times is set aside.
+handling killed the process again and again is set aside. That it was interrupted says little: a process that
+is killed for other reasons dies in the middle of something as well, most of all soon after its start, when it
+has just taken up what was left. So it is tried often, and the last times by a process that was well until then.
 """
 
 import asyncio
@@ -27,7 +29,9 @@ ALLOWED = ("message", "edited_message", "callback_query", "my_chat_member")
 LONG_POLL = 20  # seconds
 BATCH = 100
 CONFLICT_LIMIT = 60_000  # ms another poller is borne with
-ATTEMPTS = 3
+# Seconds that a process has to have lived before an update is tried for the first time, the second, ...
+PROOF = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 20.0)
+ATTEMPTS = len(PROOF)
 PER_CHAT = 200  # waiting in memory; what is beyond waits in the store
 BACKLOG = 10_000  # stored updates looked through at once
 REMEMBERED = 5000
@@ -53,6 +57,7 @@ class Inbox:
         self._long_poll = long_poll
         self._queues: dict[int, deque[StoredUpdate]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
+        self._began = wall.now()
         self._known: set[int] = set()  # ids waiting, being handled, or handled lately
         self._finished: deque[int] = deque()
         self._spilled: set[int] = set()  # chats that have more in the store
@@ -171,6 +176,8 @@ class Inbox:
             while not self._stopping.is_set():
                 while queue and not self._stopping.is_set():
                     update = queue.popleft()
+                    if not await self._proved(update):
+                        return
                     async with self._room:
                         await self._handle(update)
                     self._forget(update.update_id)
@@ -195,6 +202,22 @@ class Inbox:
         self._finished.append(update_id)
         if len(self._finished) > REMEMBERED:
             self._known.discard(self._finished.popleft())
+
+    async def _proved(self, stored: StoredUpdate) -> bool:
+        """Wait until this process has lived long enough to try it; False where it ends before that."""
+        needed = PROOF[stored.attempts] if stored.attempts < ATTEMPTS else 0.0
+        left = needed - max(0, self._wall.now() - self._began) / 1000
+        if left <= 0:
+            return True
+        waits = {
+            asyncio.ensure_future(self._sleep(left)), asyncio.ensure_future(self._stopping.wait()),
+        }  # fmt: skip
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        return not self._stopping.is_set()
 
     async def _handle(self, stored: StoredUpdate) -> None:
         before = await self._store.claim(stored.update_id, self._wall.now())

@@ -14,7 +14,7 @@ from telegram.error import NetworkError
 from telegram_fakes import TOKEN, FakeTelegram, MemoryInbox, Time, refusal
 
 from bot.telegram.build import DeskBot, TelegramFatal, connect
-from bot.telegram.inbox import ATTEMPTS, PER_CHAT, Inbox, chat_of
+from bot.telegram.inbox import ATTEMPTS, PER_CHAT, PROOF, Inbox, chat_of
 from bot.telegram.webhook import HEADER, Webhook
 from handlers.types import StoredUpdate
 
@@ -154,6 +154,84 @@ async def test_an_update_that_kills_the_process_is_set_aside(
     assert bench.handled == []
     assert store.finished == {9}
     assert "set aside" in caplog.text
+
+
+async def interrupted(store: MemoryInbox, update_id: int, times: int, chat: int = 5) -> None:
+    """A process was killed so often while it handled this."""
+    row = StoredUpdate(update_id=update_id, payload=json.dumps(raw(update_id, chat)), received_ts=0)
+    await store.store([row])
+    for _ in range(times):
+        await store.claim(update_id, 0)
+
+
+async def never(_update: Update) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_what_was_interrupted_often_waits_until_the_process_has_proved_itself() -> None:
+    store = MemoryInbox()
+    await interrupted(store, 9, ATTEMPTS - 2)
+    await interrupted(store, 10, 0)
+    await interrupted(store, 11, 3, chat=6)
+    bench = Bench(store)
+    await bench.inbox.recover()
+    await bench.settle()
+    assert bench.handled == [11], "a few times say nothing yet, and other chats do not wait"
+    await bench.run_for(PROOF[-2] - 1)
+    assert bench.handled == [11]
+    again = Bench(store)
+    await again.inbox.recover()
+    await again.run_for(PROOF[-2] + 1)
+    assert again.handled == [9, 10], "in the order of its chat"
+
+
+async def test_a_process_that_is_killed_soon_after_each_start_sets_nothing_aside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryInbox()
+    await interrupted(store, 9, 0)
+    for _ in range(20):
+        dying = Bench(store)
+        dying.on_update = never
+        await dying.inbox.recover()
+        await dying.run_for(PROOF[-1] - 1)
+    assert store.rows[9].attempts == ATTEMPTS - 1
+    bench = Bench(store)
+    await bench.inbox.recover()
+    await bench.run_for(PROOF[-1] + 1)
+    assert bench.handled == [9]
+    assert "set aside" not in caplog.text
+
+
+async def test_what_kills_each_process_however_long_that_has_lived_is_set_aside_in_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryInbox()
+    await interrupted(store, 9, 0)
+    await interrupted(store, 10, 0)
+    for _ in range(ATTEMPTS):
+        dying = Bench(store)
+        dying.on_update = never
+        await dying.inbox.recover()
+        await dying.run_for(PROOF[-1] + 1)
+    bench = Bench(store)
+    await bench.inbox.recover()
+    await bench.settle()
+    assert bench.handled == [10]
+    assert store.finished == {9, 10}
+    assert "set aside" in caplog.text
+
+
+async def test_what_waits_for_a_proof_does_not_hold_up_the_end() -> None:
+    store = MemoryInbox()
+    await interrupted(store, 9, ATTEMPTS - 1)
+    bench = Bench(store)
+    await bench.inbox.recover()
+    await bench.settle()
+    async with asyncio.timeout(2):
+        await bench.inbox.stop(60)
+    assert store.rows[9].attempts == ATTEMPTS - 1
+    assert store.finished == set()
 
 
 async def test_an_update_nobody_understands_does_not_stop_the_others(bench: Bench) -> None:
