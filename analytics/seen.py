@@ -30,9 +30,9 @@ class SeenIds:
         self.top = -1  # the latest ts of any trade
         self._generation = generation
         self._new, self._old = array("q"), array("q")
-        self._old_top = (
-            self._forgotten
-        ) = -1  # latest ts in the older generation, and of what is gone
+        # The latest ts in the older generation, and of what is gone, each with the ids of that ms so far.
+        self._old_top, self._old_now = -1, frozenset[str]()
+        self._forgotten, self._gone_now = -1, frozenset[str]()
 
     def add(self, id_: str, ts: int) -> Known:
         """Look an id up and remember it, unless it is forgotten."""
@@ -45,8 +45,10 @@ class SeenIds:
                 return Known.SEEN
         elif self._has(id_):
             return Known.SEEN
-        if ts <= self._forgotten and ts < self.top:
+        if ts < self._forgotten:
             return Known.FORGOTTEN
+        if ts == self._forgotten and id_ in self._gone_now:
+            return Known.SEEN
         self.keep(id_, ts)
         return Known.NEW
 
@@ -60,9 +62,9 @@ class SeenIds:
         """Take ids as counted; `top` and `now` are up to date already."""
         self._new.fromlist(list(map(hash, ids)))
         if len(self._new) >= self._generation:
-            self._forgotten = max(self._forgotten, self._old_top)
+            self._forgotten, self._gone_now = self._old_top, self._old_now
             self._old, self._new = self._new, array("q")
-            self._old_top = self.top
+            self._old_top, self._old_now = self.top, frozenset(self.now)
 
     def remembers(self, ids: Sequence[str]) -> list[bool]:
         """Of each of these whether it is remembered as counted."""
@@ -78,7 +80,8 @@ class SeenIds:
         """Go on where `dump` was made; every other trade up to then counts as seen."""
         self.top, self.now = top, set(now)
         self._new, self._old = array("q", map(hash, now)), array("q")
-        self._old_top, self._forgotten = top - 1, top - 1
+        self._old_top = self._forgotten = top
+        self._old_now = self._gone_now = frozenset(now)
 
     def _has(self, id_: str) -> bool:
         wanted = hash(id_)

@@ -162,6 +162,21 @@ def test_trades_missed_in_a_gap_are_counted_when_they_are_fetched() -> None:
     check(log, trades, T0 - 1, trades[-1].ts)
 
 
+def test_frames_that_change_places_in_a_burst_lose_nothing_where_a_ms_is_cut_in_two() -> None:
+    """Ids are forgotten up to a ms whose last trades are still to come."""
+    trades = [trade(T0 + n // 7, 1, 1, id_=f"{n}") for n in range(60_000)]
+    for size in (1029, 1100, 1457, 1972):
+        log = FlowLog(BTC, T0 - 1)
+        frames = [trades[start : start + size] for start in range(0, len(trades), size)]
+        for one, other in zip(frames[::2], [*frames[1::2], []], strict=False):
+            log.add_all(other)
+            log.add_all(one)
+        assert (log.trades, log.duplicates) == (len(trades), 0), size
+        for repeated in frames[-3:]:
+            log.add_all(repeated)
+        assert log.trades == len(trades)
+
+
 def test_of_a_fetched_past_only_what_is_not_remembered_is_uncounted() -> None:
     trades = stream(9, 300)
     log = FlowLog(BTC, T0 - 1)

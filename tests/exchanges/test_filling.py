@@ -618,6 +618,30 @@ async def test_what_the_stream_repeated_of_a_long_gap_is_not_counted_again_howev
     assert scene.marked() == []
 
 
+async def test_what_shares_its_ms_with_the_edge_counts_though_much_trades_while_it_is_fed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A burst: more comes by the stream between two parts of a fill than ids are remembered."""
+    monkeypatch.setattr(filling, "CHUNK", 50)
+    trades = tape("bybit")
+    last = next(n for n in range(2400, COUNT) if trades[n].ts == trades[n - 1].ts)
+    scene = Scene("bybit", lost=(2100, last))
+    assert scene.end == scene.trades[last - 1].ts
+    live = [replace_id(each, f"live{n}") for n, each in enumerate(scene.trades[-1:] * 30_000)]
+    filler = Filler({"bybit": scene.shop.venue()}, scene.clock, scene.ledger)
+    filler.on_done.append(lambda missing, whole: scene.done.append((missing, whole)))
+
+    def burst(_new: Sequence[Trade]) -> None:
+        batch, live[:3000] = live[:3000], []
+        scene.state.update([at(each, NOW - len(live)) for each in batch])
+
+    filler.on_new.append(burst)
+    filler.fill(scene.missing)
+    await until(lambda: scene.done)
+    assert scene.marked() == []
+    assert scene.state.flow.window(START - 1, scene.trades[-1].ts).n == COUNT
+
+
 @pytest.mark.parametrize("pages", [1, 5, 20])
 async def test_a_long_unnumbered_gap_counts_its_edges_once(
     pages: int, monkeypatch: pytest.MonkeyPatch
@@ -636,6 +660,13 @@ def replace_id(trade: Trade, id_: str) -> Trade:
     return Trade(
         instrument=trade.instrument, ts=trade.ts, price=trade.price, amount=trade.amount,
         side=trade.side, id=id_,
+    )  # fmt: skip
+
+
+def at(trade: Trade, ts: int) -> Trade:
+    return Trade(
+        instrument=trade.instrument, ts=ts, price=trade.price, amount=trade.amount,
+        side=trade.side, id=trade.id,
     )  # fmt: skip
 
 
