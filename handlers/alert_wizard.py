@@ -147,11 +147,13 @@ def _kinds_of(group: str) -> list[Kind]:
 
 async def _kinds(session: Session, args: Args, app: App) -> tuple[Session, Reply]:
     kinds = _kinds_of(session.group)
+    price = await price_now(session.coin, args, app)
     session = replace(session, offers=tuple(kind.name for kind in kinds))
+    examples = [presets_of(kind, session.coin, price) for kind in kinds[:4]]
     card = Card(
         glyph="🔔",
         headline=_("{coin}: {group}").format(coin=session.coin.upper(), group=_(session.group)),
-        reading="\n".join(kind.usage for kind in kinds[:4]),
+        reading="\n".join(found[0].command for found in examples if found),
     )
     return session, _page(session, args, card, [_capital(_(kind.title)) for kind in kinds])
 

@@ -90,6 +90,20 @@ async def test_every_group_has_a_page_and_every_kind_is_on_one(shop: Shop) -> No
             assert kind.title.lower() in seen, kind.name
 
 
+async def test_what_a_group_gives_as_examples_is_about_the_coin_and_can_be_typed(
+    shop: Shop,
+) -> None:
+    for group in ("Price", "Flow", "Indicators"):
+        page = await walk(shop, "ETH", group)
+        assert page.card is not None
+        examples = page.card.reading.splitlines()
+        assert examples
+        for line in examples:
+            assert "BTC" not in line
+            assert "ETH" in line
+            assert "armed" in body(await shop.say(line))
+
+
 async def test_back_goes_one_page_back_and_the_first_page_has_none(shop: Shop) -> None:
     first = await walk(shop)
     assert "◀ Back" not in texts(first)
