@@ -7,7 +7,7 @@ import sys
 import pytest
 from fault_run import Setting, play
 
-from exchanges.local.chaos import Step, schedule
+from exchanges.local.chaos import Step, rounds_of, schedule
 from exchanges.local.faults import Fault
 from market.types import EXCHANGES
 
@@ -60,7 +60,10 @@ async def test_half_an_hour_of_every_fault_on_every_venue(
     with capsys.disabled():
         sys.stdout.write(f"\n{found.table()}\n")
     assert not found.wrong, f"seed {seed}: {len(found.wrong)} wrong, first {found.wrong[:3]}"
-    for row in found.rows.values():
+    # The time is too short for each venue to meet every kind.
+    twice = {each for each in EXCHANGES if "duplicate" in rounds_of(setting.steps, each)}
+    assert len(twice) > 1
+    for exchange, row in found.rows.items():
         assert row["trades"] > 10_000
-        assert row["repeated"] > 0
+        assert row["repeated"] > 0 or exchange not in twice
         assert row["gaps"] + row["filled"] > 5
