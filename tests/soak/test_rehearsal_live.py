@@ -34,6 +34,7 @@ from alerts.types import (  # noqa: E402
     State,
     Then,
 )
+from exchanges.binance import Binance  # noqa: E402
 from exchanges.endpoints import load_endpoints  # noqa: E402
 from exchanges.hub import Market  # noqa: E402
 from exchanges.local.recording import Recording  # noqa: E402
@@ -71,6 +72,10 @@ async def venue(folder: Path, clock: FixedClock) -> AsyncIterator[Market]:
     """The recording behind the real client side, on a clock that is moved by hand."""
     server = LocalServer(Recording(folder, clock))
     port = await server.start()
+    pace = pytest.MonkeyPatch()
+    # A day of the market passes in a minute here: what a venue allows in a minute would be used up.
+    unpaced = {each: {**more, "enableRateLimit": False} for each, more in Binance.options.items()}
+    pace.setattr(Binance, "options", unpaced)
     try:
         market = Market(
             endpoints=await load_endpoints(f"http://127.0.0.1:{port}"), exchanges=("binance",),
@@ -82,6 +87,7 @@ async def venue(folder: Path, clock: FixedClock) -> AsyncIterator[Market]:
         finally:
             await market.close()
     finally:
+        pace.undo()
         await server.close()
 
 
