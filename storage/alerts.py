@@ -24,7 +24,7 @@ from storage.firings import FiringRows
 from storage.outbox import OutboxRows
 from storage.tables import alert_states, alerts
 
-STREAMED = 2000  # rules read at a time: so many do not hold up the loop
+STREAMED = 5000  # rules read at a time: so many do not hold up the loop
 WHOLE = 50  # of these as objects, which take longer
 ACTIVE = alerts.c.status == str(RuleStatus.ACTIVE)
 LIVE = (str(RuleStatus.ACTIVE), str(RuleStatus.PAUSED))
