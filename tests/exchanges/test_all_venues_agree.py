@@ -290,7 +290,10 @@ async def test_streams_deliver_the_trades_and_the_book_of_the_same_market(
             rows += await client.watch_trades(listing.symbol)
         check_trades(client, listing, rows, price)
         assert {row["symbol"] for row in rows} == {listing.symbol}
-        assert all(abs(client.milliseconds() - row["timestamp"]) < 120_000 for row in rows)
+        # The first message may tell a hundred past trades, which in a quiet hour is some minutes; they end now.
+        ages = [client.milliseconds() - row["timestamp"] for row in rows]
+        assert -120_000 < min(ages) < 120_000
+        assert max(ages) < 3_600_000
         book = await client.watch_order_book(listing.symbol)
         best_bid, best_ask = book["bids"][0][0], book["asks"][0][0]
         assert best_bid < best_ask
